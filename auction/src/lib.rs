@@ -1,0 +1,2 @@
+//! Sealed-bid auctions: tasks, bids, ledger, clearing, outcomes and certificates.
+#![cfg_attr(test, allow(clippy::arithmetic_side_effects))]
