@@ -91,6 +91,8 @@ tags! {
     SealPok = "tender/1/seal/pok",
     /// Seal: proof-of-knowledge nonce.
     SealPokNonce = "tender/1/seal/pok-nonce",
+    /// Seal: what a sealed bid is bound to (bid, committee, threshold).
+    SealContext = "tender/1/seal/context",
     /// Seal: polynomial coefficients.
     SealPoly = "tender/1/seal/poly",
     /// Seal: the ephemeral scalar `r`.

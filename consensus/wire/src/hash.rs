@@ -4,7 +4,7 @@
 //! unambiguous; the tag separates uses. [`h31`] is the same with the first byte set to zero: a
 //! big-endian integer below 2^248, hence a canonical BN254 scalar with no reduction to argue about.
 
-use crate::{domain::Tag, ids::byte_newtype};
+use crate::{byte_newtype, domain::Tag};
 use sha2::{Digest as _, Sha256};
 
 byte_newtype! {

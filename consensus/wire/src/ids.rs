@@ -22,6 +22,8 @@ pub struct ParseIdError {
 }
 
 /// Defines a fixed-size byte newtype: hex for people and JSON, raw bytes (no length) on the wire.
+/// The crate that uses it depends on `serde`.
+#[macro_export]
 macro_rules! byte_newtype {
     ($(#[$doc:meta])* $name:ident, $len:literal) => {
         $(#[$doc])*
@@ -45,12 +47,12 @@ macro_rules! byte_newtype {
         }
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(&hex::encode(self.0))
+                f.write_str(&$crate::hex::encode(self.0))
             }
         }
         impl std::fmt::Debug for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                write!(f, "{}({})", stringify!($name), hex::encode(self.0))
+                write!(f, "{}({})", stringify!($name), $crate::hex::encode(self.0))
             }
         }
         impl std::str::FromStr for $name {
@@ -58,7 +60,7 @@ macro_rules! byte_newtype {
             fn from_str(text: &str) -> Result<Self, Self::Err> {
                 let mut bytes = [0; $len];
                 let lower = !text.bytes().any(|b| b.is_ascii_uppercase());
-                match hex::decode_to_slice(text, &mut bytes) {
+                match $crate::hex::decode_to_slice(text, &mut bytes) {
                     Ok(()) if lower => Ok($name(bytes)),
                     _ => Err($crate::ids::ParseIdError {
                         name: stringify!($name),
@@ -90,10 +92,13 @@ macro_rules! byte_newtype {
         }
     };
 }
-pub(crate) use byte_newtype;
 
 /// Writes bytes as a tuple: no length prefix. (`[u8; 64]` has no serde form of its own.)
-pub(crate) fn serialize_bytes<S: serde::Serializer, const N: usize>(
+///
+/// # Errors
+/// Those of the serializer.
+#[doc(hidden)]
+pub fn serialize_bytes<S: serde::Serializer, const N: usize>(
     bytes: &[u8; N],
     s: S,
 ) -> Result<S::Ok, S::Error> {
@@ -106,7 +111,11 @@ pub(crate) fn serialize_bytes<S: serde::Serializer, const N: usize>(
 }
 
 /// Reads what [`serialize_bytes`] wrote.
-pub(crate) fn deserialize_bytes<'de, D: serde::Deserializer<'de>, const N: usize>(
+///
+/// # Errors
+/// Those of the deserializer, and too few bytes.
+#[doc(hidden)]
+pub fn deserialize_bytes<'de, D: serde::Deserializer<'de>, const N: usize>(
     d: D,
 ) -> Result<[u8; N], D::Error> {
     struct Bytes<const N: usize>;

@@ -3,11 +3,7 @@
 //!
 //! What is signed is always `hash(tag, [chain, message])`: 32 bytes, bound to its kind and its chain.
 
-use crate::{
-    domain::Tag,
-    hash::hash,
-    ids::{ChainId, byte_newtype},
-};
+use crate::{byte_newtype, domain::Tag, hash::hash, ids::ChainId};
 use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
 use zeroize::Zeroize;
 

@@ -28,6 +28,9 @@ pub mod ids;
 pub mod keys;
 pub mod merkle;
 
+#[doc(hidden)]
+pub use hex; // for `byte_newtype!`
+
 pub use codec::{CodecError, Wire, decode, encode};
 pub use domain::Tag;
 pub use hash::{Digest, FieldBytes, h31, hash};
