@@ -1,0 +1,104 @@
+//! The witness of a clearing, and the check every peer makes before it votes for a block.
+
+use super::{
+    CheckError, Clearing, MAX_ENTRIES, MAX_TASKS, Market, Optimum, PaymentRule, graph::Graph,
+    optimum, tie,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use tender_wire::{Digest, Wire};
+
+/// What a proposer puts in a block so that others need not search. Exactly one witness of a form is accepted for a market.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Witness {
+    /// Form 1: the assignment itself; the checker solves again.
+    V1 {
+        /// Least nonce with a unique optimum.
+        nonce: u32,
+        /// Per task of the market, in order: indexes of the winning bids, strictly ascending.
+        winners: Vec<Vec<u32>>,
+    },
+}
+
+impl Wire for Witness {
+    const NAME: &'static str = "clearing witness";
+    // Variant, nonce, list length; a length per task; an index per unit.
+    const MAX_BYTES: usize = 16 + 8 * MAX_TASKS + 4 * MAX_ENTRIES;
+}
+
+/// The clearing of `market`, if `witness` is the one witness of it.
+///
+/// Feasibility is checked first, in linear time; then the market is solved again and compared. A linear-time proof of optimality
+/// can replace the second half behind the same interface.
+///
+/// # Errors
+/// [`CheckError`], the first rule broken.
+pub fn check(
+    market: &Market,
+    seed: &Digest,
+    rule: PaymentRule,
+    witness: &Witness,
+) -> Result<Clearing, CheckError> {
+    let graph = Graph::new(market)?;
+    let Witness::V1 { nonce, winners } = witness;
+    check_feasible(market, winners)?;
+    let optimum = optimum(graph, market, seed, tie::BITS)?;
+    if *nonce != optimum.nonce {
+        return Err(CheckError::Nonce {
+            expected: optimum.nonce,
+            found: *nonce,
+        });
+    }
+    check_same(market, winners, &optimum)?;
+    Ok(optimum.clearing(market, rule))
+}
+
+fn check_feasible(market: &Market, winners: &[Vec<u32>]) -> Result<(), CheckError> {
+    if winners.len() != market.tasks.len() {
+        return Err(CheckError::Tasks {
+            expected: market.tasks.len(),
+            found: winners.len(),
+        });
+    }
+    let mut used: BTreeMap<u32, u32> = BTreeMap::new();
+    for (task, list) in market.tasks.iter().zip(winners) {
+        if list.len() > task.quantity as usize {
+            return Err(CheckError::Quantity {
+                task: task.id,
+                winners: list.len(),
+                quantity: task.quantity,
+            });
+        }
+        let mut previous = None;
+        for &bid in list {
+            if previous >= Some(bid) {
+                return Err(CheckError::WinnerOrder { task: task.id, bid });
+            }
+            previous = Some(bid);
+            let about = market
+                .bids
+                .get(bid as usize)
+                .filter(|b| b.entries.binary_search_by_key(&task.id, |e| e.0).is_ok())
+                .ok_or(CheckError::NoEntry { task: task.id, bid })?;
+            let used = used.entry(bid).or_default();
+            *used = used.saturating_add(1);
+            if *used > about.slots {
+                return Err(CheckError::Slots {
+                    bid,
+                    slots: about.slots,
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+fn check_same(market: &Market, winners: &[Vec<u32>], optimum: &Optimum) -> Result<(), CheckError> {
+    let Witness::V1 { winners: right, .. } = optimum.witness();
+    for ((task, found), right) in market.tasks.iter().zip(winners).zip(&right) {
+        if found != right {
+            return Err(CheckError::NotOptimal { task: task.id });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,197 @@
+//! The market as a bipartite graph with numbered nodes: the checked form everything else works on.
+
+use super::{ClearingError, MAX_BIDS, MAX_ENTRIES, MAX_PRICE, MAX_TASKS, Market, tie::TieKey};
+use std::{collections::BTreeMap, ops::Range};
+
+/// A weight `(surplus, h)`, compared lexicographically; also sums and differences of weights.
+///
+/// Weights, duals and distances of the solver have a surplus within ±3·10^15 and an `h` within
+/// ±2^56 per node of a path, so no operation comes near the ends of its integers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Weight {
+    pub(super) surplus: i64,
+    pub(super) h: i128,
+}
+
+impl Weight {
+    pub(super) const ZERO: Weight = Weight { surplus: 0, h: 0 };
+
+    pub(super) fn plus(self, other: Weight) -> Weight {
+        Weight {
+            surplus: self.surplus.saturating_add(other.surplus),
+            h: self.h.saturating_add(other.h),
+        }
+    }
+
+    pub(super) fn minus(self, other: Weight) -> Weight {
+        Weight {
+            surplus: self.surplus.saturating_sub(other.surplus),
+            h: self.h.saturating_sub(other.h),
+        }
+    }
+}
+
+/// One entry: bid `bid` offers to serve task `task` (both are positions in the market).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entry {
+    pub(super) bid: usize,
+    pub(super) task: usize,
+    /// Reserve − price.
+    pub(super) surplus: u64,
+    /// Tie breaker under the current nonce.
+    pub(super) h: u64,
+}
+
+impl Entry {
+    pub(super) fn weight(&self) -> Weight {
+        Weight {
+            surplus: i64::try_from(self.surplus).unwrap_or(i64::MAX), // at most 10^15
+            h: i128::from(self.h),
+        }
+    }
+}
+
+/// A checked market. Entries are numbered bid by bid.
+pub(super) struct Graph {
+    pub(super) entries: Vec<Entry>,
+    /// Entries of each bid.
+    pub(super) of_bid: Vec<Range<usize>>,
+    /// Entries of each task, ascending by bid.
+    pub(super) of_task: Vec<Vec<usize>>,
+    /// Slots of each bid, at most its number of entries: more cannot be used.
+    pub(super) slots: Vec<usize>,
+    /// Units of each task, at most its number of entries.
+    pub(super) quantity: Vec<usize>,
+    /// The bidder of each bid, numbered in order of first appearance.
+    pub(super) bidder: Vec<usize>,
+}
+
+impl Graph {
+    /// Checks every rule of a market and numbers its parts. Ties are not broken yet.
+    pub(super) fn new(market: &Market) -> Result<Graph, ClearingError> {
+        check_sizes(market)?;
+        let positions = check_tasks(market)?;
+        let mut graph = Graph {
+            entries: Vec::new(),
+            of_bid: Vec::with_capacity(market.bids.len()),
+            of_task: vec![Vec::new(); market.tasks.len()],
+            slots: Vec::with_capacity(market.bids.len()),
+            quantity: Vec::with_capacity(market.tasks.len()),
+            bidder: Vec::with_capacity(market.bids.len()),
+        };
+        let mut bidders = BTreeMap::new();
+        let mut previous = None;
+        for (bid, about) in market.bids.iter().enumerate() {
+            let id = about.bid_id;
+            if previous >= Some(id) {
+                return Err(ClearingError::BidOrder { id });
+            }
+            previous = Some(id);
+            let first = graph.entries.len();
+            let mut last_task = None;
+            for &(task, price) in &about.entries {
+                if last_task >= Some(task) {
+                    return Err(ClearingError::EntryOrder { id, task });
+                }
+                last_task = Some(task);
+                let &(position, reserve) = positions
+                    .get(&task)
+                    .ok_or(ClearingError::UnknownTask { id, task })?;
+                let surplus = match reserve.checked_sub(price.0) {
+                    Some(surplus) if price.0 > 0 => surplus,
+                    _ => {
+                        let price = price.0;
+                        return Err(ClearingError::Price {
+                            id,
+                            task,
+                            price,
+                            reserve,
+                        });
+                    }
+                };
+                if let Some(list) = graph.of_task.get_mut(position) {
+                    list.push(graph.entries.len());
+                }
+                graph.entries.push(Entry {
+                    bid,
+                    task: position,
+                    surplus,
+                    h: 0,
+                });
+            }
+            let number = bidders.len();
+            graph
+                .bidder
+                .push(*bidders.entry(about.bidder).or_insert(number));
+            graph.of_bid.push(first..graph.entries.len());
+            graph
+                .slots
+                .push(about.entries.len().min(about.slots as usize));
+        }
+        for (task, entries) in market.tasks.iter().zip(&graph.of_task) {
+            graph
+                .quantity
+                .push(entries.len().min(task.quantity as usize));
+        }
+        Ok(graph)
+    }
+
+    /// Sets every entry's `h` under `key`.
+    pub(super) fn break_ties(&mut self, market: &Market, key: &TieKey) {
+        let named = market.bids.iter().flat_map(|bid| {
+            bid.entries
+                .iter()
+                .map(move |(task, _)| (&bid.bid_id, *task))
+        });
+        for (entry, (bid, task)) in self.entries.iter_mut().zip(named) {
+            entry.h = key.h(bid, task);
+        }
+    }
+
+    /// Positions of the tasks.
+    pub(super) fn tasks(&self) -> Range<usize> {
+        0..self.of_task.len()
+    }
+
+    /// Positions of the bids.
+    pub(super) fn bids(&self) -> Range<usize> {
+        0..self.of_bid.len()
+    }
+}
+
+fn check_sizes(market: &Market) -> Result<(), ClearingError> {
+    let entries = market
+        .bids
+        .iter()
+        .fold(0usize, |sum, bid| sum.saturating_add(bid.entries.len()));
+    for (what, found, max) in [
+        ("tasks", market.tasks.len(), MAX_TASKS),
+        ("bids", market.bids.len(), MAX_BIDS),
+        ("entries", entries, MAX_ENTRIES),
+    ] {
+        if found > max {
+            return Err(ClearingError::TooLarge { what, found, max });
+        }
+    }
+    Ok(())
+}
+
+/// Position and reserve of each task id.
+fn check_tasks(market: &Market) -> Result<BTreeMap<u32, (usize, u64)>, ClearingError> {
+    let mut positions = BTreeMap::new();
+    let mut previous = None;
+    for (position, task) in market.tasks.iter().enumerate() {
+        if previous >= Some(task.id) {
+            return Err(ClearingError::TaskOrder { id: task.id });
+        }
+        previous = Some(task.id);
+        if task.reserve.0 == 0 || task.reserve > MAX_PRICE {
+            return Err(ClearingError::Reserve {
+                task: task.id,
+                reserve: task.reserve.0,
+            });
+        }
+        positions.insert(task.id, (position, task.reserve.0));
+    }
+    Ok(positions)
+}
