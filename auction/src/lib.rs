@@ -2,3 +2,4 @@
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects))]
 
 pub mod clearing;
+pub mod seal;
