@@ -71,6 +71,8 @@ tags! {
     Validators = "tender/1/validators",
     /// State root: hash over the tables' roots.
     State = "tender/1/state",
+    /// State root in the header: the application's root and what consensus keeps beside it.
+    ChainState = "tender/1/chain-state",
     /// Root or entry of one state table.
     Table = "tender/1/table",
     /// Outcome record, as a leaf of the outcome tree.

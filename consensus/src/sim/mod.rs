@@ -1,0 +1,2 @@
+//! Deterministic simulation.
+pub mod keys;
