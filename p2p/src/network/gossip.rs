@@ -1,0 +1,154 @@
+//! How gossipsub is set up. Its defaults forward before validation, score nobody and identify messages by their
+//! sender's counter, which lets one message travel many times; all three are changed here.
+//!
+//! Bound: memory is (messages remembered) × (topic cap). Unjudged messages are at most the event queue's length, for
+//! what does not fit there is ignored at once; judged ones are forgotten after [`MEMORY_HEARTBEATS`].
+
+use super::topic::{Names, Topic};
+use libp2p::{
+    gossipsub::{
+        Behaviour, ConfigBuilder, IdentityTransform, Message, MessageAuthenticity, MessageId,
+        PeerScoreParams, PeerScoreThresholds, TopicScoreParams, ValidationMode,
+        WhitelistSubscriptionFilter,
+    },
+    identity::Keypair,
+};
+use sha2::{Digest, Sha256};
+use std::{
+    collections::HashMap,
+    net::{Ipv4Addr, Ipv6Addr},
+    time::Duration,
+};
+
+/// Mesh upkeep and gossip about missed messages.
+const HEARTBEAT: Duration = Duration::from_millis(400);
+/// How long, in heartbeats, a message can be judged; after it a verdict comes too late. Ten seconds: ample for a proof to
+/// be verified behind a queue of others.
+const MEMORY_HEARTBEATS: usize = 25;
+/// Heartbeats during which a message is advertised to peers outside the mesh.
+const ADVERTISED_HEARTBEATS: usize = 5;
+/// How long the same bytes are not accepted or sent again. Longer than any message wanders.
+const DUPLICATE_MEMORY: Duration = Duration::from_secs(60);
+/// Author, counter, topic, signature and framing of one message; gossipsub counts them on receipt, but not on sending.
+const MESSAGE_OVERHEAD_BYTES: usize = 512;
+/// Control messages beside the largest message in one RPC.
+const RPC_OVERHEAD_BYTES: usize = 4 << 10;
+/// Messages waiting for one slow peer, after which it misses some.
+const QUEUE_PER_PEER: usize = 512;
+/// Messages taken from one RPC; honest peers send one.
+const MAX_MESSAGES_PER_RPC: usize = 64;
+/// Peers of one address that may be in good standing (loopback is exempt).
+const COLOCATED_PEERS: f64 = 8.0;
+
+/// gossipsub, transforming nothing and knowing only our topics.
+pub(super) type Gossip = Behaviour<IdentityTransform, WhitelistSubscriptionFilter>;
+
+/// Builds gossipsub, subscribed to every topic of the chain.
+pub(super) fn behaviour(identity: &Keypair, names: &Names) -> Result<Gossip, String> {
+    let mut config = ConfigBuilder::default();
+    let largest = Topic::ALL
+        .iter()
+        .map(|topic| topic.max_bytes())
+        .max()
+        .unwrap_or_default();
+    config
+        .protocol_id_prefix(names.gossip_prefix())
+        .validate_messages()
+        .validation_mode(ValidationMode::Strict)
+        .message_id_fn(message_id)
+        .max_transmit_size(largest.saturating_add(RPC_OVERHEAD_BYTES))
+        .heartbeat_initial_delay(HEARTBEAT)
+        .heartbeat_interval(HEARTBEAT)
+        .history_length(MEMORY_HEARTBEATS)
+        .history_gossip(ADVERTISED_HEARTBEATS)
+        .duplicate_cache_time(DUPLICATE_MEMORY)
+        .mesh_outbound_min(2)
+        .mesh_n_low(5)
+        .mesh_n(8)
+        .mesh_n_high(12)
+        .gossip_lazy(6)
+        // Own messages go to every peer of the topic, so a mesh that has not formed yet loses none.
+        .flood_publish(true)
+        .prune_backoff(Duration::from_secs(10))
+        .connection_handler_queue_len(QUEUE_PER_PEER)
+        .max_publish_messages(MAX_MESSAGES_PER_RPC);
+    for topic in Topic::ALL {
+        config.max_transmit_size_for_topic(
+            topic.max_bytes().saturating_add(MESSAGE_OVERHEAD_BYTES),
+            names.topic(topic).hash(),
+        );
+    }
+    let config = config.build().map_err(|e| e.to_string())?;
+
+    let known = Topic::ALL.map(|topic| names.topic(topic).hash());
+    let mut gossip = Behaviour::new_with_subscription_filter_and_transform(
+        MessageAuthenticity::Signed(identity.clone()),
+        config,
+        WhitelistSubscriptionFilter(known.into_iter().collect()),
+        IdentityTransform,
+    )?;
+    gossip.with_peer_score(score_params(names), score_thresholds())?;
+    for topic in Topic::ALL {
+        gossip
+            .subscribe(&names.topic(topic))
+            .map_err(|e| format!("{e:?}"))?;
+    }
+    Ok(gossip)
+}
+
+/// SHA-256 of topic and data: the same message from whomever is the same message.
+fn message_id(message: &Message) -> MessageId {
+    let digest = Sha256::new()
+        .chain_update(message.topic.as_str())
+        .chain_update(&message.data)
+        .finalize();
+    MessageId::new(&digest)
+}
+
+/// A peer loses standing by invalid messages (P4), protocol abuse (P7) and crowding one address (P6), and gains a
+/// little by being useful (P1, P2). A quiet peer is not punished (P3 off): on a quiet chain all are quiet.
+fn score_params(names: &Names) -> PeerScoreParams {
+    let topic = TopicScoreParams {
+        topic_weight: 1.0,
+        time_in_mesh_weight: 0.01,
+        time_in_mesh_quantum: Duration::from_secs(1),
+        time_in_mesh_cap: 300.0,
+        first_message_deliveries_weight: 0.1,
+        first_message_deliveries_decay: 0.9,
+        first_message_deliveries_cap: 50.0,
+        mesh_message_deliveries_weight: 0.0,
+        mesh_failure_penalty_weight: 0.0,
+        // One invalid message -10, two -40, three -90: beyond what good deeds can pay for. Forgiven in some minutes.
+        invalid_message_deliveries_weight: -10.0,
+        invalid_message_deliveries_decay: 0.99,
+        ..TopicScoreParams::default()
+    };
+    let topics: HashMap<_, _> = Topic::ALL
+        .iter()
+        .map(|name| (names.topic(*name).hash(), topic.clone()))
+        .collect();
+    PeerScoreParams {
+        topics,
+        topic_score_cap: 20.0,
+        app_specific_weight: 1.0,
+        ip_colocation_factor_weight: -1.0,
+        ip_colocation_factor_threshold: COLOCATED_PEERS,
+        ip_colocation_factor_whitelist: [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]
+            .into(),
+        behaviour_penalty_weight: -10.0,
+        behaviour_penalty_threshold: 6.0,
+        behaviour_penalty_decay: 0.9,
+        retain_score: Duration::from_secs(600),
+        ..PeerScoreParams::default()
+    }
+}
+
+fn score_thresholds() -> PeerScoreThresholds {
+    PeerScoreThresholds {
+        gossip_threshold: -20.0,
+        publish_threshold: -40.0,
+        graylist_threshold: -60.0,
+        accept_px_threshold: 1000.0,
+        opportunistic_graft_threshold: 1.0,
+    }
+}

@@ -1,0 +1,756 @@
+//! The loop that owns the swarm. It waits for the swarm, commands, answers and the clock, and never for the node.
+
+use super::{
+    GossipId, NetworkConfig, NetworkError, NetworkEvent, PeerInfo, RequestError, Topic, Verdict,
+    address,
+    bootstrap::{Bootstrap, later},
+    codec::MAX_RESPONSE_BYTES,
+    limits::ip_of,
+    outbox::Outbox,
+    topic::Names,
+    transport::{Protocols, ProtocolsEvent, REQUEST_TIMEOUT},
+};
+use crate::metrics::{Direction, GossipOutcome, Metrics, RequestOutcome};
+use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use libp2p::{
+    Multiaddr, PeerId, Swarm,
+    core::ConnectedPoint,
+    gossipsub::{self, MessageAcceptance, PublishError},
+    identify,
+    multiaddr::Protocol,
+    ping,
+    request_response::{self, Message, OutboundFailure, OutboundRequestId, ResponseChannel},
+    swarm::{ConnectionId, DialError, SwarmEvent, dial_opts::DialOpts},
+};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::{Duration, Instant},
+};
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// Upkeep: dialling, retries, deadlines.
+const TICK: Duration = Duration::from_millis(200);
+/// A connection that does not say in time what it is, is closed.
+const IDENTIFY_DEADLINE: Duration = Duration::from_secs(10);
+/// Peers we look for beyond the bootstrap list; enough for a gossip mesh with room to choose.
+const WANTED_PEERS: usize = 24;
+/// Known peers dialled per upkeep while too few are connected.
+const DIALS_PER_TICK: usize = 2;
+/// Pause before a known peer is dialled again.
+const REDIAL_PAUSE: Duration = Duration::from_secs(10);
+/// Requests of one peer that the node works on at once.
+const INBOUND_PER_PEER: usize = 8;
+/// Requests that the node works on at once; each may hold an answer of [`MAX_RESPONSE_BYTES`].
+const INBOUND: usize = 32;
+/// Our requests to one peer under way at once.
+const OUTBOUND_PER_PEER: usize = 8;
+/// Our requests under way at once; each may bring an answer of [`MAX_RESPONSE_BYTES`].
+const OUTBOUND: usize = 32;
+/// Peers that can be banned at once: a list for people, not a defence.
+const MAX_BANNED: usize = 4096;
+/// Failed pings in a row that end a connection.
+const PING_FAILURES: u32 = 2;
+/// Characters kept of what a peer says it runs.
+const AGENT_CHARS: usize = 64;
+
+/// Where an answer to our request goes.
+type Reply = oneshot::Sender<Result<Vec<u8>, RequestError>>;
+
+/// What the handle asks of the task.
+#[derive(Debug)]
+pub(super) enum Command {
+    Publish(Topic, Vec<u8>),
+    Report(GossipId, Verdict),
+    Request {
+        peer: PeerId,
+        data: Vec<u8>,
+        reply: Reply,
+    },
+    Ban(PeerId),
+    Unban(PeerId),
+    Dial(Multiaddr),
+    /// Held until the task is gone.
+    Shutdown(oneshot::Sender<()>),
+}
+
+/// Binds every address and waits until the system has named the ports.
+pub(super) async fn listen(
+    swarm: &mut Swarm<Protocols>,
+    addresses: &[Multiaddr],
+    timeout: Duration,
+) -> Result<Vec<Multiaddr>, NetworkError> {
+    let failed = |address: &Multiaddr, reason: String| NetworkError::Listen {
+        address: address.clone(),
+        reason,
+    };
+    let mut bound = Vec::new();
+    for address in addresses {
+        probe(address).map_err(|e| failed(address, e.to_string()))?;
+        let listener = swarm
+            .listen_on(address.clone())
+            .map_err(|e| failed(address, e.to_string()))?;
+        let named = async {
+            loop {
+                match swarm.select_next_some().await {
+                    SwarmEvent::NewListenAddr {
+                        listener_id,
+                        address,
+                    } => {
+                        bound.push(address);
+                        if listener_id == listener {
+                            return Ok(());
+                        }
+                    }
+                    SwarmEvent::ListenerClosed { reason: Err(e), .. }
+                    | SwarmEvent::ListenerError { error: e, .. } => return Err(e.to_string()),
+                    _ => {}
+                }
+            }
+        };
+        match tokio::time::timeout(timeout, named).await {
+            Ok(Ok(())) => {}
+            Ok(Err(reason)) => return Err(failed(address, reason)),
+            Err(_) => return Err(failed(address, "not bound in time".into())),
+        }
+    }
+    Ok(bound)
+}
+
+/// Binds the address for a moment. libp2p shares TCP ports between the processes of one user, so without this a
+/// second peer on a port would start, and the two would take each other's connections.
+fn probe(address: &Multiaddr) -> std::io::Result<()> {
+    let (Some(ip), Some(port)) = (ip_of(address), address.iter().nth(1)) else {
+        return Ok(());
+    };
+    match port {
+        Protocol::Tcp(port) => std::net::TcpListener::bind((ip, port)).map(drop),
+        Protocol::Udp(port) => std::net::UdpSocket::bind((ip, port)).map(drop),
+        _ => Ok(()),
+    }
+}
+
+/// One connected peer.
+struct Peer {
+    connections: BTreeMap<ConnectionId, Connection>,
+    since: Instant,
+    /// Set once it has said that it is of our chain; until then the node does not hear of it.
+    agent: Option<String>,
+    /// Its addresses in kad's table.
+    addresses: Vec<Multiaddr>,
+    inbound: usize,
+    outbound: usize,
+}
+
+struct Connection {
+    endpoint: ConnectedPoint,
+    ping_failures: u32,
+}
+
+/// A request whose answer the node is working on.
+type Answer = (PeerId, ResponseChannel<Vec<u8>>, Option<Vec<u8>>);
+
+pub(super) struct Task {
+    swarm: Swarm<Protocols>,
+    names: Names,
+    metrics: Metrics,
+    events: mpsc::Sender<NetworkEvent>,
+    /// Connects and disconnects that did not fit the event queue yet; at most two per peer, see `lifecycle`.
+    backlog: VecDeque<NetworkEvent>,
+    peers: BTreeMap<PeerId, Peer>,
+    peers_tx: watch::Sender<Vec<PeerInfo>>,
+    listen_tx: watch::Sender<Vec<Multiaddr>>,
+    bootstrap: Bootstrap,
+    outbox: Outbox,
+    /// When known peers were last dialled; old entries are swept.
+    dialled: BTreeMap<PeerId, Instant>,
+    answers: FuturesUnordered<BoxFuture<'static, Answer>>,
+    asked: BTreeMap<OutboundRequestId, (PeerId, Reply)>,
+}
+
+impl Task {
+    pub(super) fn new(
+        swarm: Swarm<Protocols>,
+        names: Names,
+        config: &NetworkConfig,
+        events: mpsc::Sender<NetworkEvent>,
+        peers_tx: watch::Sender<Vec<PeerInfo>>,
+        listen_tx: watch::Sender<Vec<Multiaddr>>,
+    ) -> Self {
+        Task {
+            swarm,
+            names,
+            metrics: config.metrics.clone(),
+            events,
+            backlog: VecDeque::new(),
+            peers: BTreeMap::new(),
+            peers_tx,
+            listen_tx,
+            bootstrap: Bootstrap::new(&config.bootstrap, Instant::now()),
+            outbox: Outbox::default(),
+            dialled: BTreeMap::new(),
+            answers: FuturesUnordered::new(),
+            asked: BTreeMap::new(),
+        }
+    }
+
+    /// Runs until every handle is gone, the node stops listening, or it is told to stop.
+    pub(super) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let events = self.events.clone();
+        let _held_until_dropped = loop {
+            tokio::select! {
+                command = commands.recv() => match command {
+                    None => break None,
+                    Some(Command::Shutdown(done)) => break Some(done),
+                    Some(command) => self.on_command(command),
+                },
+                event = self.swarm.select_next_some() => self.on_swarm(event),
+                Some(answer) = self.answers.next() => self.on_answer(answer),
+                permit = events.reserve(), if !self.backlog.is_empty() => match permit {
+                    Ok(permit) => if let Some(event) = self.backlog.pop_front() {
+                        permit.send(event);
+                    },
+                    Err(_) => break None,
+                },
+                _ = tick.tick() => self.on_tick(),
+                () = events.closed() => break None,
+            }
+        };
+        drop(self);
+    }
+
+    fn on_command(&mut self, command: Command) {
+        match command {
+            Command::Publish(topic, data) => {
+                let now = Instant::now();
+                self.publish(now, topic, data);
+            }
+            Command::Report(id, verdict) => self.report(&id, verdict),
+            Command::Request { peer, data, reply } => self.ask(peer, data, reply),
+            Command::Ban(peer) => {
+                let banned = &mut self.swarm.behaviour_mut().banned;
+                if banned.blocked_peers().len() < MAX_BANNED {
+                    banned.block_peer(peer);
+                    self.forget_addresses(&peer);
+                    tracing::info!(%peer, "banned");
+                } else {
+                    tracing::warn!(%peer, "not banned: {MAX_BANNED} peers are, unban some first");
+                }
+            }
+            Command::Unban(peer) => {
+                self.swarm.behaviour_mut().banned.unblock_peer(peer);
+            }
+            Command::Dial(address) => {
+                self.dial(DialOpts::unknown_peer_id().address(address).build())
+            }
+            // Ends the loop before it comes here.
+            Command::Shutdown(_) => {}
+        }
+    }
+
+    fn on_tick(&mut self) {
+        let now = Instant::now();
+        let peers = &self.peers;
+        for dial in self.bootstrap.due(now, |peer| peers.contains_key(peer)) {
+            self.dial(dial);
+        }
+        self.dial_known(now);
+        self.retry_outbox(now);
+        let silent: Vec<PeerId> = self
+            .peers
+            .iter()
+            .filter(|(_, p)| {
+                p.agent.is_none() && now.saturating_duration_since(p.since) > IDENTIFY_DEADLINE
+            })
+            .map(|(id, _)| *id)
+            .collect();
+        for peer in silent {
+            tracing::debug!(%peer, "said not what it is; closed");
+            let _ = self.swarm.disconnect_peer_id(peer);
+        }
+    }
+}
+
+// Gossip.
+impl Task {
+    fn publish(&mut self, since: Instant, topic: Topic, data: Vec<u8>) {
+        let gossip = &mut self.swarm.behaviour_mut().gossip;
+        match gossip.publish(self.names.topic(topic), data.clone()) {
+            Ok(_) => self
+                .metrics
+                .count_gossip(topic.label(), GossipOutcome::Published),
+            // Said before, by us or by another: it is on its way.
+            Err(PublishError::Duplicate) => {}
+            Err(PublishError::NoPeersSubscribedToTopic) => {
+                for dropped in self.outbox.keep(since, topic, data) {
+                    self.metrics
+                        .count_gossip(dropped.label(), GossipOutcome::Unsent);
+                }
+            }
+            // It stays in gossipsub's memory and is advertised.
+            Err(PublishError::AllQueuesFull(peers)) => {
+                tracing::warn!(?topic, peers, "every peer's queue is full");
+                self.metrics
+                    .count_gossip(topic.label(), GossipOutcome::Unsent);
+            }
+            Err(error) => {
+                tracing::error!(?topic, %error, "could not publish");
+                self.metrics
+                    .count_gossip(topic.label(), GossipOutcome::Unsent);
+            }
+        }
+    }
+
+    fn retry_outbox(&mut self, now: Instant) {
+        if self.outbox.is_empty() {
+            return;
+        }
+        let (retry, dropped) = self.outbox.take(now);
+        for (since, topic, data) in retry {
+            self.publish(since, topic, data);
+        }
+        for topic in dropped {
+            self.metrics
+                .count_gossip(topic.label(), GossipOutcome::Unsent);
+        }
+    }
+
+    fn report(&mut self, id: &GossipId, verdict: Verdict) {
+        let (acceptance, outcome) = match verdict {
+            Verdict::Accept => (MessageAcceptance::Accept, GossipOutcome::Accept),
+            Verdict::Ignore => (MessageAcceptance::Ignore, GossipOutcome::Ignore),
+            Verdict::Reject => (MessageAcceptance::Reject, GossipOutcome::Reject),
+        };
+        let known = self
+            .swarm
+            .behaviour_mut()
+            .gossip
+            .report_message_validation_result(&id.message, &id.source, acceptance);
+        let outcome = match verdict {
+            Verdict::Accept if !known => GossipOutcome::Late,
+            _ => outcome,
+        };
+        self.metrics.count_gossip(id.topic.label(), outcome);
+    }
+
+    fn on_gossip(&mut self, event: gossipsub::Event) {
+        match event {
+            gossipsub::Event::Message {
+                propagation_source: source,
+                message_id,
+                message,
+            } => {
+                // The subscription filter lets no other topic in.
+                let Some(topic) = self.names.parse_topic(&message.topic) else {
+                    return;
+                };
+                let id = GossipId {
+                    topic,
+                    message: message_id,
+                    source,
+                };
+                if message.data.len() > topic.max_bytes() {
+                    return self.report(&id, Verdict::Reject);
+                }
+                let event = NetworkEvent::Gossip {
+                    id: id.clone(),
+                    source,
+                    topic,
+                    data: message.data,
+                };
+                if !self.offer(event) {
+                    self.swarm
+                        .behaviour_mut()
+                        .gossip
+                        .report_message_validation_result(
+                            &id.message,
+                            &id.source,
+                            MessageAcceptance::Ignore,
+                        );
+                    self.metrics
+                        .count_gossip(topic.label(), GossipOutcome::Overload);
+                }
+            }
+            gossipsub::Event::Subscribed { .. } => self.retry_outbox(Instant::now()),
+            gossipsub::Event::SlowPeer { peer_id, .. } => {
+                tracing::debug!(peer = %peer_id, "slow: messages to it were dropped");
+            }
+            gossipsub::Event::Unsubscribed { .. }
+            | gossipsub::Event::GossipsubNotSupported { .. } => {}
+        }
+    }
+}
+
+// Requests.
+impl Task {
+    fn ask(&mut self, to: PeerId, data: Vec<u8>, reply: Reply) {
+        let busy = self.asked.len() >= OUTBOUND;
+        let refusal = match self.peers.get_mut(&to) {
+            Some(peer) if peer.agent.is_some() => {
+                if !busy && peer.outbound < OUTBOUND_PER_PEER {
+                    peer.outbound = peer.outbound.saturating_add(1);
+                    let id = self.swarm.behaviour_mut().requests.send_request(&to, data);
+                    self.asked.insert(id, (to, reply));
+                    return;
+                }
+                RequestError::Busy
+            }
+            _ => RequestError::NotConnected,
+        };
+        self.metrics
+            .count_request(Direction::Out, RequestOutcome::Refused);
+        let _ = reply.send(Err(refusal));
+    }
+
+    fn on_request(&mut self, event: request_response::Event<Vec<u8>, Vec<u8>>) {
+        match event {
+            request_response::Event::Message { peer, message, .. } => match message {
+                Message::Request {
+                    request, channel, ..
+                } => self.on_question(peer, request, channel),
+                Message::Response {
+                    request_id,
+                    response,
+                } => self.on_reply(request_id, Ok(response)),
+            },
+            request_response::Event::OutboundFailure {
+                request_id, error, ..
+            } => {
+                let error = match error {
+                    OutboundFailure::Timeout => RequestError::Timeout,
+                    OutboundFailure::DialFailure => RequestError::NotConnected,
+                    OutboundFailure::ConnectionClosed
+                    | OutboundFailure::UnsupportedProtocols
+                    | OutboundFailure::Io(_) => RequestError::NoAnswer,
+                };
+                self.on_reply(request_id, Err(error));
+            }
+            request_response::Event::InboundFailure { peer, error, .. } => {
+                tracing::debug!(%peer, %error, "request not answered");
+                self.metrics
+                    .count_request(Direction::In, RequestOutcome::Failed);
+            }
+            request_response::Event::ResponseSent { .. } => self
+                .metrics
+                .count_request(Direction::In, RequestOutcome::Answered),
+        }
+    }
+
+    fn on_question(&mut self, from: PeerId, data: Vec<u8>, channel: ResponseChannel<Vec<u8>>) {
+        let full = self.answers.len() >= INBOUND;
+        let (reply, answer) = oneshot::channel();
+        let event = NetworkEvent::Request {
+            peer: from,
+            data,
+            reply,
+        };
+        let room = self
+            .peers
+            .get(&from)
+            .is_some_and(|peer| !full && peer.inbound < INBOUND_PER_PEER);
+        if !room || !self.offer(event) {
+            // Dropping the channel closes the stream: the peer sees that there is no answer.
+            self.metrics
+                .count_request(Direction::In, RequestOutcome::Refused);
+            return;
+        }
+        if let Some(peer) = self.peers.get_mut(&from) {
+            peer.inbound = peer.inbound.saturating_add(1);
+        }
+        let answered = async move {
+            let answer = tokio::time::timeout(REQUEST_TIMEOUT, answer).await;
+            (from, channel, answer.ok().and_then(Result::ok))
+        };
+        self.answers.push(answered.boxed());
+    }
+
+    fn on_answer(&mut self, (to, channel, answer): Answer) {
+        if let Some(peer) = self.peers.get_mut(&to) {
+            peer.inbound = peer.inbound.saturating_sub(1);
+        }
+        match answer {
+            Some(answer) if answer.len() <= MAX_RESPONSE_BYTES => {
+                // Fails when the peer is gone, which the behaviour reports by itself.
+                let _ = self
+                    .swarm
+                    .behaviour_mut()
+                    .requests
+                    .send_response(channel, answer);
+            }
+            Some(answer) => {
+                tracing::error!(
+                    bytes = answer.len(),
+                    "answer over {MAX_RESPONSE_BYTES} bytes"
+                );
+            }
+            None => {}
+        }
+    }
+
+    fn on_reply(&mut self, id: OutboundRequestId, answer: Result<Vec<u8>, RequestError>) {
+        let Some((from, reply)) = self.asked.remove(&id) else {
+            return;
+        };
+        if let Some(peer) = self.peers.get_mut(&from) {
+            peer.outbound = peer.outbound.saturating_sub(1);
+        }
+        let outcome = match answer {
+            Ok(_) => RequestOutcome::Answered,
+            Err(_) => RequestOutcome::Failed,
+        };
+        self.metrics.count_request(Direction::Out, outcome);
+        let _ = reply.send(answer);
+    }
+}
+
+// Peers and connections.
+impl Task {
+    fn on_swarm(&mut self, event: SwarmEvent<ProtocolsEvent>) {
+        match event {
+            SwarmEvent::Behaviour(event) => match event {
+                ProtocolsEvent::Gossip(event) => self.on_gossip(event),
+                ProtocolsEvent::Requests(event) => self.on_request(event),
+                ProtocolsEvent::Identify(event) => self.on_identify(event),
+                ProtocolsEvent::Ping(event) => self.on_ping(&event),
+                // The table is read when peers are wanted.
+                ProtocolsEvent::Kad(_) => {}
+                ProtocolsEvent::Banned(never)
+                | ProtocolsEvent::Limits(never)
+                | ProtocolsEvent::PerAddress(never) => match never {},
+            },
+            SwarmEvent::ConnectionEstablished {
+                peer_id,
+                connection_id,
+                endpoint,
+                ..
+            } => self.on_connected(peer_id, connection_id, endpoint),
+            SwarmEvent::ConnectionClosed {
+                peer_id,
+                connection_id,
+                cause,
+                ..
+            } => {
+                tracing::debug!(peer = %peer_id, ?cause, "connection closed");
+                self.on_closed(&peer_id, &connection_id);
+            }
+            SwarmEvent::OutgoingConnectionError { error, .. } => {
+                if let DialError::LocalPeerId { address } = &error {
+                    self.bootstrap.remove(address);
+                }
+                tracing::debug!(%error, "dial failed");
+            }
+            SwarmEvent::IncomingConnectionError { error, .. } => {
+                tracing::debug!(%error, "incoming connection failed");
+            }
+            SwarmEvent::NewListenAddr { .. }
+            | SwarmEvent::ExpiredListenAddr { .. }
+            | SwarmEvent::ListenerClosed { .. } => {
+                let bound = self.swarm.listeners().cloned().collect();
+                self.listen_tx.send_replace(bound);
+            }
+            SwarmEvent::ListenerError { error, .. } => {
+                tracing::warn!(%error, "listening socket");
+            }
+            _ => {}
+        }
+    }
+
+    fn on_connected(&mut self, id: PeerId, connection: ConnectionId, endpoint: ConnectedPoint) {
+        if let ConnectedPoint::Dialer { address, .. } = &endpoint {
+            self.bootstrap.reached(id, address);
+        }
+        let peer = self.peers.entry(id).or_insert_with(|| Peer {
+            connections: BTreeMap::new(),
+            since: Instant::now(),
+            agent: None,
+            addresses: Vec::new(),
+            inbound: 0,
+            outbound: 0,
+        });
+        peer.connections.insert(
+            connection,
+            Connection {
+                endpoint,
+                ping_failures: 0,
+            },
+        );
+    }
+
+    fn on_closed(&mut self, id: &PeerId, connection: &ConnectionId) {
+        let Some(peer) = self.peers.get_mut(id) else {
+            return;
+        };
+        peer.connections.remove(connection);
+        if peer.connections.is_empty() {
+            let known = peer.agent.is_some();
+            self.peers.remove(id);
+            if known {
+                self.lifecycle(NetworkEvent::PeerDisconnected(*id));
+            }
+        }
+        self.show_peers();
+    }
+
+    fn on_identify(&mut self, event: identify::Event) {
+        let identify::Event::Received {
+            connection_id,
+            peer_id: id,
+            info,
+        } = event
+        else {
+            return;
+        };
+        if info.protocol_version != self.names.identify() {
+            tracing::debug!(peer = %id, "of another chain or version; closed");
+            self.bootstrap.foreign(&id, Instant::now());
+            let _ = self.swarm.disconnect_peer_id(id);
+            return;
+        }
+        let Some(peer) = self.peers.get_mut(&id) else {
+            return;
+        };
+        let Some(connection) = peer.connections.get(&connection_id) else {
+            return;
+        };
+        let accepted = address::accept(
+            &id,
+            &info.listen_addrs,
+            connection.endpoint.get_remote_address(),
+        );
+        // New ones first: kad forgets a peer with its last address.
+        let kad = &mut self.swarm.behaviour_mut().kad;
+        for address in &accepted {
+            kad.add_address(&id, address.clone());
+        }
+        for old in peer.addresses.iter().filter(|a| !accepted.contains(a)) {
+            kad.remove_address(&id, old);
+        }
+        peer.addresses = accepted;
+        let first = peer.agent.is_none();
+        peer.agent = Some(printable(&info.agent_version));
+        if first {
+            self.lifecycle(NetworkEvent::PeerConnected(id));
+            self.show_peers();
+        }
+    }
+
+    fn on_ping(&mut self, event: &ping::Event) {
+        let connection = self
+            .peers
+            .get_mut(&event.peer)
+            .and_then(|peer| peer.connections.get_mut(&event.connection));
+        let Some(connection) = connection else {
+            return;
+        };
+        connection.ping_failures = match event.result {
+            Ok(_) => 0,
+            Err(_) => connection.ping_failures.saturating_add(1),
+        };
+        if connection.ping_failures >= PING_FAILURES {
+            tracing::debug!(peer = %event.peer, "does not answer pings; closed");
+            self.swarm.close_connection(event.connection);
+        }
+    }
+
+    fn dial(&mut self, opts: DialOpts) {
+        if let Err(error) = self.swarm.dial(opts) {
+            if let DialError::LocalPeerId { address } = &error {
+                self.bootstrap.remove(address);
+            }
+            tracing::trace!(%error, "not dialled");
+        }
+    }
+
+    /// Dials peers of kad's table while fewer than [`WANTED_PEERS`] are connected.
+    fn dial_known(&mut self, now: Instant) {
+        self.dialled.retain(|_, at| now < later(*at, REDIAL_PAUSE));
+        if self.peers.len() >= WANTED_PEERS {
+            return;
+        }
+        let known: Vec<(PeerId, Vec<Multiaddr>)> = self
+            .swarm
+            .behaviour_mut()
+            .kad
+            .kbuckets()
+            .flat_map(|bucket| {
+                bucket
+                    .iter()
+                    .map(|entry| {
+                        let addresses = entry.node.value.iter().cloned().collect();
+                        (*entry.node.key.preimage(), addresses)
+                    })
+                    .collect::<Vec<_>>()
+            })
+            .filter(|(id, _)| !self.peers.contains_key(id) && !self.dialled.contains_key(id))
+            .take(DIALS_PER_TICK)
+            .collect();
+        for (id, addresses) in known {
+            self.dialled.insert(id, now);
+            self.dial(DialOpts::peer_id(id).addresses(addresses).build());
+        }
+    }
+
+    fn forget_addresses(&mut self, peer: &PeerId) {
+        self.swarm.behaviour_mut().kad.remove_peer(peer);
+    }
+
+    /// Puts an event into the node's queue if it fits. Nothing overtakes a waiting connect or disconnect.
+    fn offer(&mut self, event: NetworkEvent) -> bool {
+        self.backlog.is_empty() && self.events.try_send(event).is_ok()
+    }
+
+    /// Tells the node of a connect or disconnect, now or later. A connect still waiting when its disconnect comes
+    /// cancels with it, so at most a disconnect and a connect wait for each peer.
+    fn lifecycle(&mut self, event: NetworkEvent) {
+        if let NetworkEvent::PeerDisconnected(id) = &event {
+            let waiting = self
+                .backlog
+                .iter()
+                .position(|e| matches!(e, NetworkEvent::PeerConnected(other) if other == id));
+            if let Some(index) = waiting {
+                self.backlog.remove(index);
+                return;
+            }
+        }
+        if !self.backlog.is_empty() {
+            self.backlog.push_back(event);
+        } else if let Err(mpsc::error::TrySendError::Full(event)) = self.events.try_send(event) {
+            self.backlog.push_back(event);
+        }
+    }
+
+    fn show_peers(&mut self) {
+        let shown: Vec<PeerInfo> = self
+            .peers
+            .iter()
+            .filter_map(|(id, peer)| {
+                let connection = peer.connections.values().next()?;
+                Some(PeerInfo {
+                    id: *id,
+                    address: connection.endpoint.get_remote_address().clone(),
+                    outbound: connection.endpoint.is_dialer(),
+                    agent: peer.agent.clone()?,
+                })
+            })
+            .collect();
+        self.metrics
+            .peers
+            .set(i64::try_from(shown.len()).unwrap_or(i64::MAX));
+        self.peers_tx.send_replace(shown);
+    }
+}
+
+/// A stranger's text made safe to print.
+fn printable(text: &str) -> String {
+    text.chars()
+        .take(AGENT_CHARS)
+        .map(|c| {
+            if c.is_ascii_graphic() || c == ' ' {
+                c
+            } else {
+                '?'
+            }
+        })
+        .collect()
+}

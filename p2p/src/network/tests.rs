@@ -1,0 +1,411 @@
+//! Several networks in one process, over real sockets on loopback.
+
+use super::*;
+use crate::metrics::{Direction, GossipLabels, GossipOutcome, RequestLabels, RequestOutcome};
+use libp2p::multiaddr::Protocol::P2p;
+use std::time::Instant;
+use tokio::time::{sleep, timeout};
+
+const CHAIN: ChainId = ChainId([1; 32]);
+const OTHER_CHAIN: ChainId = ChainId([2; 32]);
+const TCP: &str = "/ip4/127.0.0.1/tcp/0";
+const QUIC: &str = "/ip4/127.0.0.1/udp/0/quic-v1";
+/// No step here takes longer, even on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Long enough for what must not happen to have happened.
+const A_WHILE: Duration = Duration::from_millis(1500);
+
+struct Node {
+    handle: NetworkHandle,
+    events: mpsc::Receiver<NetworkEvent>,
+    metrics: Metrics,
+}
+
+async fn start_with(
+    chain: ChainId,
+    key: &Keypair,
+    listen: &[&str],
+    bootstrap: Vec<Multiaddr>,
+) -> Node {
+    let metrics = Metrics::new();
+    let config = NetworkConfig {
+        chain,
+        listen: listen.iter().map(|a| a.parse().unwrap()).collect(),
+        bootstrap,
+        metrics: metrics.clone(),
+    };
+    let (handle, events) = Network::start(config, key).await.unwrap();
+    Node {
+        handle,
+        events,
+        metrics,
+    }
+}
+
+async fn start(listen: &[&str], bootstrap: Vec<Multiaddr>) -> Node {
+    start_with(CHAIN, &Keypair::generate_ed25519(), listen, bootstrap).await
+}
+
+impl Node {
+    fn address(&self) -> Multiaddr {
+        self.handle.listen_addresses()[0].clone()
+    }
+
+    fn id(&self) -> PeerId {
+        self.handle.local_peer()
+    }
+
+    async fn next(&mut self) -> NetworkEvent {
+        timeout(PATIENCE, self.events.recv())
+            .await
+            .expect("an event in time")
+            .expect("a running task")
+    }
+
+    async fn connected(&mut self) -> PeerId {
+        loop {
+            if let NetworkEvent::PeerConnected(peer) = self.next().await {
+                return peer;
+            }
+        }
+    }
+
+    async fn disconnected(&mut self) -> PeerId {
+        loop {
+            if let NetworkEvent::PeerDisconnected(peer) = self.next().await {
+                return peer;
+            }
+        }
+    }
+
+    /// The next gossip message, judged.
+    async fn gossip(&mut self, verdict: Verdict) -> Vec<u8> {
+        loop {
+            if let NetworkEvent::Gossip { id, data, .. } = self.next().await {
+                self.handle.report(id, verdict).await;
+                return data;
+            }
+        }
+    }
+
+    /// Whether anything but connects comes within a while.
+    async fn hears_nothing(&mut self) -> bool {
+        let heard = async {
+            loop {
+                match self.events.recv().await {
+                    Some(NetworkEvent::Gossip { .. } | NetworkEvent::Request { .. }) => break,
+                    Some(_) => {}
+                    None => std::future::pending().await,
+                }
+            }
+        };
+        timeout(A_WHILE, heard).await.is_err()
+    }
+
+    async fn answer_one(&mut self, answer: Vec<u8>) {
+        loop {
+            if let NetworkEvent::Request { reply, .. } = self.next().await {
+                reply.send(answer).unwrap();
+                return;
+            }
+        }
+    }
+
+    fn gossip_count(&self, topic: Topic, outcome: GossipOutcome) -> u64 {
+        let topic = topic.label();
+        let labels = GossipLabels { topic, outcome };
+        self.metrics.gossip.get_or_create(&labels).get()
+    }
+}
+
+async fn until(what: &str, mut done: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !done() {
+        assert!(start.elapsed() < PATIENCE, "not in time: {what}");
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Three in a chain that cannot shorten itself: the ends dial only the middle one, and do not listen.
+async fn chain(transport: &str) -> (Node, Node, Node) {
+    let middle = start(&[transport], vec![]).await;
+    let a = start(&[], vec![middle.address()]).await;
+    let c = start(&[], vec![middle.address()]).await;
+    (a, middle, c)
+}
+
+#[tokio::test]
+async fn gossip_crosses_a_chain_over_tcp_and_quic() {
+    for transport in [TCP, QUIC] {
+        let (mut a, mut b, mut c) = chain(transport).await;
+        a.connected().await;
+        c.connected().await;
+        for (topic, data) in [(Topic::Vote, vec![1; 100]), (Topic::Tx, vec![2; 60_000])] {
+            a.handle.publish(topic, data.clone()).await.unwrap();
+            assert_eq!(b.gossip(Verdict::Accept).await, data, "{transport}");
+            assert_eq!(c.gossip(Verdict::Accept).await, data, "{transport}");
+        }
+        assert_eq!(a.handle.peers().len(), 1);
+        assert_eq!(b.handle.peers().len(), 2);
+        assert_eq!(b.metrics.peers.get(), 2);
+    }
+}
+
+#[tokio::test]
+async fn refused_gossip_does_not_travel_and_liars_are_shut_out() {
+    let (mut a, mut b, mut c) = chain(TCP).await;
+    a.connected().await;
+    c.connected().await;
+    for verdict in [Verdict::Ignore, Verdict::Reject] {
+        let data = vec![verdict as u8; 50];
+        a.handle.publish(Topic::Tx, data.clone()).await.unwrap();
+        assert_eq!(b.gossip(verdict).await, data);
+    }
+    assert!(c.hears_nothing().await);
+    // B19: three invalid messages, and the fourth is not even looked at.
+    for i in 10..12 {
+        a.handle.publish(Topic::Tx, vec![i; 50]).await.unwrap();
+        b.gossip(Verdict::Reject).await;
+    }
+    sleep(Duration::from_millis(200)).await;
+    a.handle.publish(Topic::Tx, vec![99; 50]).await.unwrap();
+    assert!(b.hears_nothing().await, "a graylisted peer is heard");
+    assert_eq!(b.gossip_count(Topic::Tx, GossipOutcome::Reject), 3);
+    // The innocent end is still heard.
+    c.handle.publish(Topic::Tx, vec![50; 50]).await.unwrap();
+    assert_eq!(b.gossip(Verdict::Accept).await, vec![50; 50]);
+}
+
+#[tokio::test]
+async fn a_message_published_to_nobody_waits_for_the_first_peer() {
+    let mut a = start(&[TCP], vec![]).await;
+    a.handle
+        .publish(Topic::Vote, b"early".to_vec())
+        .await
+        .unwrap();
+    let mut b = start(&[], vec![a.address()]).await;
+    assert_eq!(b.gossip(Verdict::Accept).await, b"early");
+    assert_eq!(a.connected().await, b.id());
+}
+
+#[tokio::test]
+async fn too_large_is_refused_before_it_leaves() {
+    let a = start(&[], vec![]).await;
+    for topic in Topic::ALL {
+        let max = topic.max_bytes();
+        assert_eq!(a.handle.publish(topic, vec![0; max]).await, Ok(()));
+        let bytes = max + 1;
+        assert_eq!(
+            a.handle.publish(topic, vec![0; bytes]).await,
+            Err(PublishError::TooLarge { topic, bytes, max })
+        );
+    }
+    let nobody = PeerId::random();
+    assert_eq!(
+        a.handle
+            .request(nobody, vec![0; MAX_REQUEST_BYTES + 1])
+            .await,
+        Err(RequestError::TooLarge(MAX_REQUEST_BYTES + 1))
+    );
+    assert_eq!(
+        a.handle.request(nobody, vec![]).await,
+        Err(RequestError::NotConnected)
+    );
+}
+
+#[tokio::test]
+async fn the_largest_messages_of_every_topic_arrive() {
+    let (mut a, mut b, _c) = chain(TCP).await;
+    a.connected().await;
+    for topic in Topic::ALL {
+        let data = vec![7; topic.max_bytes()];
+        a.handle.publish(topic, data.clone()).await.unwrap();
+        assert_eq!(b.gossip(Verdict::Accept).await, data);
+    }
+}
+
+#[tokio::test]
+async fn requests_are_answered_up_to_the_cap() {
+    for transport in [TCP, QUIC] {
+        let mut b = start(&[transport], vec![]).await;
+        let mut a = start(&[], vec![b.address()]).await;
+        a.connected().await;
+        b.connected().await;
+        for bytes in [0, 1, MAX_RESPONSE_BYTES] {
+            let question = vec![3; bytes.min(MAX_REQUEST_BYTES)];
+            let (answer, ()) = tokio::join!(
+                a.handle.request(b.id(), question),
+                b.answer_one(vec![4; bytes])
+            );
+            assert_eq!(answer.map(|a| a.len()), Ok(bytes), "{transport}");
+        }
+        let (answer, ()) = tokio::join!(
+            a.handle.request(b.id(), vec![1]),
+            b.answer_one(vec![4; MAX_RESPONSE_BYTES + 1])
+        );
+        assert_eq!(answer, Err(RequestError::NoAnswer), "B15: over the cap");
+    }
+}
+
+#[tokio::test]
+async fn one_peer_cannot_take_every_request_slot() {
+    let mut b = start(&[TCP], vec![]).await;
+    let mut a = start(&[], vec![b.address()]).await;
+    a.connected().await;
+    b.connected().await;
+    let (handle, to) = (a.handle.clone(), b.id());
+    let asking: Vec<_> = (0..12u8)
+        .map(|i| {
+            let handle = handle.clone();
+            tokio::spawn(async move { handle.request(to, vec![i]).await })
+        })
+        .collect();
+    let mut held = Vec::new();
+    for _ in 0..8 {
+        if let NetworkEvent::Request { reply, .. } = b.next().await {
+            held.push(reply);
+        }
+    }
+    assert!(b.hears_nothing().await, "a ninth request at once");
+    // Dropped replies are answers that never come, and are noticed at once.
+    drop(held);
+    let mut ends = Vec::new();
+    for ask in asking {
+        ends.push(ask.await.unwrap().unwrap_err());
+    }
+    let busy = ends.iter().filter(|e| **e == RequestError::Busy).count();
+    let unanswered = ends
+        .iter()
+        .filter(|e| **e == RequestError::NoAnswer)
+        .count();
+    assert_eq!((busy, unanswered), (4, 8));
+    let labels = RequestLabels {
+        direction: Direction::Out,
+        outcome: RequestOutcome::Refused,
+    };
+    assert_eq!(a.metrics.requests.get_or_create(&labels).get(), 4);
+}
+
+#[tokio::test]
+async fn a_bootstrap_peer_that_starts_late_or_comes_back_is_found() {
+    // Learn a free port, and keep the identity, so that the address is known before the peer is.
+    let key = Keypair::generate_ed25519();
+    let first = start_with(CHAIN, &key, &[TCP], vec![]).await;
+    let address = first.address();
+    first.handle.shutdown().await;
+    drop(first);
+
+    let mut a = start(&[], vec![address.clone()]).await;
+    sleep(Duration::from_millis(800)).await;
+    assert!(a.handle.peers().is_empty());
+    let listen = address.iter().take(2).collect::<Multiaddr>().to_string();
+    for _ in 0..2 {
+        let late = start_with(CHAIN, &key, &[&listen], vec![]).await;
+        assert_eq!(a.connected().await, late.id());
+        late.handle.shutdown().await;
+        assert_eq!(a.disconnected().await, late.id());
+    }
+}
+
+#[tokio::test]
+async fn peers_find_each_other_through_one_they_know() {
+    let hub = start(&[TCP], vec![]).await;
+    let hub_address = hub.address();
+    let mut nodes = vec![hub];
+    for transport in [TCP, QUIC, TCP] {
+        nodes.push(start(&[transport], vec![hub_address.clone()]).await);
+    }
+    until("everyone knows everyone", || {
+        nodes.iter().all(|n| n.handle.peers().len() == 3)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_banned_peer_is_dropped_and_stays_out_until_unbanned() {
+    let mut b = start(&[TCP], vec![]).await;
+    let mut a = start(&[], vec![b.address()]).await;
+    assert_eq!(b.connected().await, a.id());
+    a.connected().await;
+    b.handle.ban(a.id()).await;
+    assert_eq!(b.disconnected().await, a.id());
+    a.disconnected().await;
+    // It keeps dialling, and is refused each time.
+    sleep(A_WHILE).await;
+    assert!(b.handle.peers().is_empty() && b.events.try_recv().is_err());
+    b.handle.unban(a.id()).await;
+    assert_eq!(b.connected().await, a.id());
+}
+
+#[tokio::test]
+async fn a_peer_of_another_chain_is_not_talked_to() {
+    let mut b = start(&[TCP], vec![]).await;
+    let key = Keypair::generate_ed25519();
+    let mut stranger = start_with(OTHER_CHAIN, &key, &[], vec![b.address()]).await;
+    stranger.handle.publish(Topic::Tx, vec![1]).await.unwrap();
+    assert!(b.hears_nothing().await);
+    assert!(stranger.events.try_recv().is_err() && b.events.try_recv().is_err());
+    assert!(b.handle.peers().is_empty() && stranger.handle.peers().is_empty());
+    assert_eq!(
+        stranger.handle.request(b.id(), vec![1]).await,
+        Err(RequestError::NotConnected)
+    );
+}
+
+#[tokio::test]
+async fn a_node_that_does_not_read_its_events_stalls_nobody() {
+    let (mut a, b, mut c) = chain(TCP).await;
+    a.connected().await;
+    c.connected().await;
+    for i in 0..3000u32 {
+        a.handle
+            .publish(Topic::Vote, i.to_le_bytes().to_vec())
+            .await
+            .unwrap();
+    }
+    until("overload is counted", || {
+        b.gossip_count(Topic::Vote, GossipOutcome::Overload) > 0
+    })
+    .await;
+    // The task still serves the handle, and remembers who left.
+    c.handle.shutdown().await;
+    let gone = c.id();
+    until("the disconnect is seen", || {
+        b.handle.peers().iter().all(|p| p.id != gone)
+    })
+    .await;
+    let mut b = b;
+    assert_eq!(b.disconnected().await, gone);
+}
+
+#[tokio::test]
+async fn a_taken_port_is_a_clear_error() {
+    let a = start(&[TCP], vec![]).await;
+    let b = start(&[QUIC], vec![]).await;
+    for taken in [a.address(), b.address()] {
+        let taken: Multiaddr = taken.iter().filter(|p| !matches!(p, P2p(_))).collect();
+        let config = NetworkConfig {
+            chain: CHAIN,
+            listen: vec![taken.clone()],
+            bootstrap: vec![],
+            metrics: Metrics::new(),
+        };
+        let error = Network::start(config, &Keypair::generate_ed25519())
+            .await
+            .unwrap_err();
+        assert!(error.to_string().contains(&taken.to_string()), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn own_address_in_the_bootstrap_list_does_no_harm() {
+    let key = Keypair::generate_ed25519();
+    let first = start_with(CHAIN, &key, &[TCP], vec![]).await;
+    let address = first.address();
+    first.handle.shutdown().await;
+    let listen = address.iter().take(2).collect::<Multiaddr>();
+    let both = vec![address, listen.clone()];
+    let node = start_with(CHAIN, &key, &[&listen.to_string()], both).await;
+    sleep(Duration::from_millis(700)).await;
+    assert!(node.handle.peers().is_empty());
+}

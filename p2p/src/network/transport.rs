@@ -1,0 +1,155 @@
+//! The swarm: transports, their windows, and the protocols that run over them.
+//!
+//! Bound: a connection buffers at most [`STREAMS`] × 256 KiB under yamux at its smallest window, or
+//! [`QUIC_CONNECTION_BYTES`] under QUIC; [`super::limits`] bounds the connections.
+
+use super::{
+    codec::FrameCodec,
+    gossip::{self, Gossip},
+    limits::{self, PerAddress},
+    topic::Names,
+};
+use libp2p::{
+    StreamProtocol, Swarm, SwarmBuilder, allow_block_list, connection_limits, identify,
+    identity::Keypair,
+    kad::{self, store::MemoryStore},
+    noise, ping, request_response,
+    swarm::NetworkBehaviour,
+    tcp, yamux,
+};
+use std::{num::NonZeroUsize, time::Duration};
+
+/// A handshake that takes longer is dropped (THREATS B16).
+pub(super) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+/// A request without an answer is over.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// A connection that no protocol uses is closed.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+/// Streams per connection: gossip 2, kad and identify a few, requests [`REQUEST_STREAMS`].
+const STREAMS: u32 = 48;
+/// Requests under way on one connection, both directions.
+const REQUEST_STREAMS: usize = 16;
+/// Unread bytes of one QUIC stream.
+const QUIC_STREAM_BYTES: u32 = 256 << 10;
+/// Unread bytes of one QUIC connection.
+const QUIC_CONNECTION_BYTES: u32 = 2 << 20;
+/// Streams whose protocol is still being agreed on, per connection.
+const NEGOTIATING_STREAMS: usize = 16;
+/// Events of one connection that wait for the swarm.
+const EVENTS_PER_CONNECTION: usize = 16;
+/// Ping period; two failures in a row end a connection.
+const PING_INTERVAL: Duration = Duration::from_secs(10);
+/// Ping answer deadline: generous, for a machine busy with proofs.
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
+/// Kademlia message: 20 peers with some addresses each.
+const KAD_PACKET_BYTES: usize = 16 << 10;
+/// How often kad looks around by itself.
+const KAD_REFRESH: Duration = Duration::from_secs(30);
+
+/// Everything a peer speaks. The refusing behaviours come first.
+#[derive(NetworkBehaviour)]
+pub(super) struct Protocols {
+    pub(super) banned: allow_block_list::Behaviour<allow_block_list::BlockedPeers>,
+    pub(super) limits: connection_limits::Behaviour,
+    pub(super) per_address: PerAddress,
+    pub(super) gossip: Gossip,
+    pub(super) requests: request_response::Behaviour<FrameCodec>,
+    pub(super) identify: identify::Behaviour,
+    pub(super) ping: ping::Behaviour,
+    pub(super) kad: kad::Behaviour<MemoryStore>,
+}
+
+/// Builds the swarm; it listens nowhere yet.
+pub(super) fn swarm(identity: &Keypair, names: &Names) -> Result<Swarm<Protocols>, String> {
+    let protocols = Protocols {
+        banned: allow_block_list::Behaviour::default(),
+        limits: limits::connection_limits(),
+        per_address: PerAddress::default(),
+        gossip: gossip::behaviour(identity, names)?,
+        requests: requests(names.request().map_err(|e| e.to_string())?),
+        identify: identify::Behaviour::new(
+            identify::Config::new(names.identify(), identity.public())
+                .with_agent_version(concat!("tender/", env!("CARGO_PKG_VERSION")).to_owned())
+                .with_push_listen_addr_updates(true)
+                // Addresses are kept by kad, after `address::accept`.
+                .with_cache_size(0),
+        ),
+        ping: ping::Behaviour::new(
+            ping::Config::new()
+                .with_interval(PING_INTERVAL)
+                .with_timeout(PING_TIMEOUT),
+        ),
+        kad: kademlia(identity, names.kad().map_err(|e| e.to_string())?),
+    };
+    let swarm = SwarmBuilder::with_existing_identity(identity.clone())
+        .with_tokio()
+        .with_tcp(
+            tcp::Config::default().nodelay(true),
+            noise::Config::new,
+            yamux_config,
+        )
+        .map_err(|e| e.to_string())?
+        .with_quic_config(|mut quic| {
+            quic.handshake_timeout = HANDSHAKE_TIMEOUT;
+            quic.max_concurrent_stream_limit = STREAMS;
+            quic.max_stream_data = QUIC_STREAM_BYTES;
+            quic.max_connection_data = QUIC_CONNECTION_BYTES;
+            quic
+        })
+        .with_behaviour(|_| protocols)
+        .map_err(|e| e.to_string())?
+        .with_swarm_config(|config| {
+            config
+                .with_idle_connection_timeout(IDLE_TIMEOUT)
+                .with_max_negotiating_inbound_streams(NEGOTIATING_STREAMS)
+                .with_per_connection_event_buffer_size(EVENTS_PER_CONNECTION)
+        })
+        .with_connection_timeout(HANDSHAKE_TIMEOUT)
+        .build();
+    Ok(swarm)
+}
+
+fn yamux_config() -> yamux::Config {
+    let mut config = yamux::Config::default();
+    config.set_max_num_streams(usize::try_from(STREAMS).unwrap_or(usize::MAX));
+    config
+}
+
+fn requests(protocol: StreamProtocol) -> request_response::Behaviour<FrameCodec> {
+    request_response::Behaviour::new(
+        [(protocol, request_response::ProtocolSupport::Full)],
+        request_response::Config::default()
+            .with_request_timeout(REQUEST_TIMEOUT)
+            .with_max_concurrent_streams(REQUEST_STREAMS),
+    )
+}
+
+/// Kademlia for finding peers alone: it keeps no records, and no address enters its table but through
+/// `address::accept`.
+fn kademlia(identity: &Keypair, protocol: StreamProtocol) -> kad::Behaviour<MemoryStore> {
+    let local = identity.public().to_peer_id();
+    let mut config = kad::Config::new(protocol);
+    config
+        .set_record_filtering(kad::StoreInserts::FilterBoth)
+        .set_kbucket_inserts(kad::BucketInserts::Manual)
+        .set_caching(kad::Caching::Disabled)
+        .set_replication_interval(None)
+        .set_publication_interval(None)
+        .set_provider_publication_interval(None)
+        .set_max_packet_size(KAD_PACKET_BYTES)
+        .set_query_timeout(REQUEST_TIMEOUT)
+        .set_parallelism(NonZeroUsize::MIN.saturating_add(2))
+        .set_periodic_bootstrap_interval(Some(KAD_REFRESH));
+    let store = MemoryStore::with_config(
+        local,
+        kad::store::MemoryStoreConfig {
+            max_records: 0,
+            max_value_bytes: 0,
+            max_provided_keys: 0,
+            max_providers_per_key: 0,
+        },
+    );
+    let mut kad = kad::Behaviour::with_config(local, store, config);
+    kad.set_mode(Some(kad::Mode::Server));
+    kad
+}
