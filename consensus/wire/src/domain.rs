@@ -43,6 +43,10 @@ tags! {
     Context = "tender/1/ctx",
     /// Asset handle: H31 of the device's serial.
     Asset = "tender/1/asset",
+    /// First element of a credential leaf's preimage.
+    Leaf = "tender/1/leaf",
+    /// Constraint system of a circuit: `r1cs_hash`.
+    R1cs = "tender/1/r1cs",
     /// Value of an `equals` claim field.
     EqualsField = "tender/1/equals-field",
     /// Signature: a bid by its bidder.

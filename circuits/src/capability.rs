@@ -1,0 +1,274 @@
+//! Capability types: the record every peer keeps, and the trait a circuit author implements.
+//!
+//! A peer that only verifies needs the [`CapabilityType`]: schema and verifying key. A prover also needs the circuit, a
+//! [`Capability`]. An author says what issuers attest and what holders claim; allocation, range checks of every attribute, packing, hashing, the
+//! registry path, issuer, holder and expiry come from [`crate::circuit`]. If attributes have the claim's shape, nothing else is left to write:
+//! see [`crate::types::resources`]. Otherwise override [`Capability::attributes`], [`Capability::check`] and [`Capability::constrain`].
+
+use crate::{
+    gadgets::{
+        mask,
+        range::{self, Bits},
+    },
+    packing::AMOUNT_BITS,
+    r1cs::{Builder, Num},
+    schema::{Claim, ClaimField, ClaimSchema, FieldValue, Rule, SchemaError},
+    statement::{PREFIX_INPUTS, type_tag},
+    verify::{KeyError, VerifyingKey},
+};
+use serde::{Deserialize, Serialize};
+use tender_wire::{Digest, FieldBytes, Tag, TypeId, Wire, hash_of};
+
+/// Longest type name, in bytes.
+pub const MAX_TYPE_NAME: usize = 32;
+
+/// A capability type: all that a verifier needs. (name, version) is unique on a chain for ever.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CapabilityType {
+    /// Name: lower-case letters, digits, `-`.
+    pub name: String,
+    /// Version; a changed circuit or schema is a new version.
+    pub version: u16,
+    /// The public fields.
+    pub schema: ClaimSchema,
+    /// The verifying key: see [`VerifyingKey::parse`] for the layout.
+    #[serde(with = "hex_bytes")]
+    pub vk: Vec<u8>,
+    /// Hash of the circuit's constraint matrices, to tell a stale proving key.
+    pub r1cs_hash: Digest,
+    /// How the keys were made.
+    pub setup: Setup,
+}
+
+/// How a type's keys were made. Whoever knows the randomness of a setup can forge proofs.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Setup {
+    /// By a single party. **Insecure**: for development only.
+    Dev,
+    /// By a ceremony: secure if one contributor was honest.
+    Ceremony {
+        /// Hash of the transcript.
+        transcript: Digest,
+        /// Number of contributions.
+        contributions: u32,
+        /// Final public randomness.
+        beacon: Digest,
+    },
+}
+
+impl Wire for CapabilityType {
+    const NAME: &'static str = "capability type";
+    /// The schema, 760 bytes of key, and small fields.
+    const MAX_BYTES: usize = ClaimSchema::MAX_BYTES + 1024;
+}
+
+/// Why a capability type is refused at registration.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TypeError {
+    /// A name that is empty, too long or badly spelt.
+    #[error("a type name is 1 to {MAX_TYPE_NAME} characters of a-z, 0-9, -")]
+    Name,
+    /// The schema is refused.
+    #[error("schema: {0}")]
+    Schema(#[from] SchemaError),
+    /// The verifying key is refused.
+    #[error("verifying key: {0}")]
+    Key(#[from] KeyError),
+    /// A single-party setup where genesis does not allow it.
+    #[error(
+        "its keys come from a single-party setup, whose maker can forge proofs; only a genesis with `allow_insecure_setup` takes it"
+    )]
+    InsecureSetup,
+    /// A ceremony nobody contributed to.
+    #[error("its ceremony has no contribution")]
+    EmptyCeremony,
+}
+
+impl CapabilityType {
+    /// The type's id: hash of the whole record.
+    pub fn id(&self) -> TypeId {
+        hash_of(Tag::CapabilityType, self).into()
+    }
+
+    /// The tag in credential leaves: name and version only, so credentials outlive a new setup.
+    pub fn type_tag(&self) -> FieldBytes {
+        type_tag(&self.name, self.version)
+    }
+
+    /// `name/vN`.
+    pub fn label(&self) -> String {
+        format!("{}/v{}", self.name, self.version)
+    }
+
+    /// Number of public inputs.
+    pub fn inputs(&self) -> usize {
+        self.schema.fields.len().saturating_add(PREFIX_INPUTS)
+    }
+
+    /// The parsed verifying key.
+    ///
+    /// # Errors
+    /// [`KeyError`] if the key is not acceptable.
+    pub fn verifying_key(&self) -> Result<VerifyingKey, KeyError> {
+        VerifyingKey::parse(&self.vk, self.inputs())
+    }
+
+    /// Checks the record as a chain must before registering it.
+    ///
+    /// # Errors
+    /// [`TypeError`].
+    pub fn check(&self, allow_insecure_setup: bool) -> Result<(), TypeError> {
+        let spelt = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        if !(1..=MAX_TYPE_NAME).contains(&self.name.len()) || !self.name.bytes().all(spelt) {
+            return Err(TypeError::Name);
+        }
+        self.schema.check()?;
+        self.verifying_key()?;
+        match self.setup {
+            Setup::Dev if !allow_insecure_setup => Err(TypeError::InsecureSetup),
+            Setup::Ceremony {
+                contributions: 0, ..
+            } => Err(TypeError::EmptyCeremony),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A claim its attributes do not support.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {reason}")]
+pub struct Unsupported {
+    /// The field.
+    pub field: String,
+    /// What is claimed and what is attested, in words. Tells the holder about its own credential: not for others' eyes.
+    pub reason: String,
+}
+
+/// A value inside a circuit, range-checked by the framework.
+pub enum Value {
+    /// An amount, below 2^32.
+    Amount(Num),
+    /// A mask: 64 bits.
+    Mask(Bits),
+    /// Any field element.
+    Exact(Num),
+}
+
+/// A circuit author's part of a capability type.
+///
+/// Law: [`Self::check`] accepts exactly the (attributes, claim) pairs that satisfy [`Self::constrain`]; and the constraints depend on the schemas, never
+/// on values.
+pub trait Capability: Send + Sync {
+    /// The type's name.
+    fn name(&self) -> &str;
+
+    /// The type's version.
+    fn version(&self) -> u16;
+
+    /// The public fields.
+    fn schema(&self) -> ClaimSchema;
+
+    /// What an issuer attests: the shape of a credential's attributes. By default that of a claim.
+    fn attributes(&self) -> ClaimSchema {
+        self.schema()
+    }
+
+    /// The native twin of [`Self::constrain`]: whether the attributes support the claim. Both have passed their schemas. By default, field by
+    /// field, by rule.
+    ///
+    /// # Errors
+    /// The first field that is not supported.
+    fn check(&self, attributes: &Claim, claim: &Claim) -> Result<(), Unsupported> {
+        let schema = self.schema();
+        let values = attributes.0.iter().zip(&claim.0);
+        schema
+            .fields
+            .iter()
+            .zip(values)
+            .try_for_each(|(field, (attested, claimed))| supports(field, attested, claimed))
+    }
+
+    /// The type's own constraints, over attributes and claim in schema order. By default, field by field, by rule.
+    fn constrain(&self, b: &mut Builder, attributes: &[Value], claim: &[Value]) {
+        let schema = self.schema();
+        let values = attributes.iter().zip(claim);
+        for (field, (attested, claimed)) in schema.fields.iter().zip(values) {
+            b.scope(&field.name, |b| constrain(b, field, attested, claimed));
+        }
+    }
+}
+
+/// Whether one attested value supports one claimed value.
+fn supports(
+    field: &ClaimField,
+    attested: &FieldValue,
+    claimed: &FieldValue,
+) -> Result<(), Unsupported> {
+    use FieldValue::{Amount, Exact, Mask};
+    let names = |mask: u64| match field.labels_of(mask).join(", ") {
+        none if none.is_empty() => "nothing".into(),
+        some => some,
+    };
+    let reason = match (field.rule, attested, claimed) {
+        (Rule::AtLeast { .. }, Amount(a), Amount(c)) => {
+            (c > a).then(|| format!("claims {c}, attested {a}"))
+        }
+        (Rule::HasAll, Mask(a), Mask(c)) => {
+            (c & !a != 0).then(|| format!("claims {}, which is not attested", names(c & !a)))
+        }
+        (Rule::Within, Mask(a), Mask(c)) => (*a == 0 || a & !c != 0)
+            .then(|| format!("claims to be within {}, attested {}", names(*c), names(*a))),
+        (Rule::Equals, Exact(a), Exact(c)) => (a != c).then(|| format!("claims {c}, attested {a}")),
+        _ => Some(format!("must be {}", field.rule.kind())),
+    };
+    match reason {
+        None => Ok(()),
+        Some(reason) => Err(Unsupported {
+            field: field.name.clone(),
+            reason,
+        }),
+    }
+}
+
+/// The constraints of [`supports`].
+fn constrain(b: &mut Builder, field: &ClaimField, attested: &Value, claimed: &Value) {
+    match (field.rule, attested, claimed) {
+        (Rule::AtLeast { .. }, Value::Amount(a), Value::Amount(c)) => {
+            range::at_least(b, a, c, AMOUNT_BITS);
+        }
+        (Rule::HasAll, Value::Mask(a), Value::Mask(c)) => {
+            b.scope("claimed is attested", |b| mask::subset(b, c, a));
+        }
+        (Rule::Within, Value::Mask(a), Value::Mask(c)) => {
+            range::nonzero(b, &a.num);
+            b.scope("attested is within claimed", |b| mask::subset(b, a, c));
+        }
+        (Rule::Equals, Value::Exact(a), Value::Exact(c)) => b.enforce_equal(a, c),
+        // Attributes of another shape need their own `constrain`: nothing satisfies this one.
+        _ => b.enforce_equal(&Num::from_u64(0), &Num::from_u64(1)),
+    }
+}
+
+/// Bytes as hex in text formats.
+mod hex_bytes {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &Vec<u8>, s: S) -> Result<S::Ok, S::Error> {
+        if s.is_human_readable() {
+            s.serialize_str(&hex::encode(bytes))
+        } else {
+            bytes.serialize(s)
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<u8>, D::Error> {
+        if d.is_human_readable() {
+            let text = <std::borrow::Cow<'de, str>>::deserialize(d)?;
+            hex::decode(text.as_ref()).map_err(D::Error::custom)
+        } else {
+            Vec::<u8>::deserialize(d)
+        }
+    }
+}

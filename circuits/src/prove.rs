@@ -1,0 +1,187 @@
+//! Proving: from a credential and its place in the registry to 128 bytes.
+//!
+//! arkworks' prover returns `Ok` with a worthless proof for a false witness, so nothing is left to it: the native twin answers first, in
+//! words a holder understands; then every constraint is evaluated, and an unsatisfied one is named; then the finished proof is verified as a
+//! stranger would. Takes some 0.2 s of one core: keep it off asynchronous threads. Not constant-time: do not prove on a stranger's schedule.
+
+use crate::{
+    capability::Unsupported,
+    circuit::{Witness, assignment},
+    credential::{Credential, CredentialError},
+    evidence::ProofBytes,
+    issuer::{IssuerIndex, IssuerMask},
+    keys::{ProvingKey, rng},
+    r1cs::Assignment,
+    registry::MerklePath,
+    schema::SchemaError,
+    statement::{Statement, holder_of},
+    verify::{self, VerifyError, single::proof_bytes},
+};
+use ark_bn254::{Bn254, Fr};
+use ark_ff::UniformRand;
+use ark_groth16::Groth16;
+use tender_wire::{UnixTime, encode};
+use zeroize::Zeroizing;
+
+/// Why there is no proof.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ProveError {
+    /// The credential is not of this type, or malformed.
+    #[error("credential: {0}")]
+    Credential(#[from] CredentialError),
+    /// The claim is not a value of the type's schema.
+    #[error("claim: {0}")]
+    Claim(#[from] SchemaError),
+    /// The statement is about another holder.
+    #[error("the credential was given to another key than the one this bid is signed with")]
+    WrongHolder,
+    /// The statement is about another machine.
+    #[error("the credential is for another asset than the one this bid names")]
+    WrongAsset,
+    /// The credential expires during the lease.
+    #[error("the credential expires at {expiry}, before the lease ends at {valid_until}")]
+    Expired {
+        /// Its last second.
+        expiry: UnixTime,
+        /// The lease's end.
+        valid_until: UnixTime,
+    },
+    /// The credential's issuer is not among those named.
+    #[error("issuer {issuer} attested this credential, which is not among the issuers named ({issuers:#x})", issuers = issuers.0)]
+    IssuerNotNamed {
+        /// The credential's issuer.
+        issuer: IssuerIndex,
+        /// The statement's.
+        issuers: IssuerMask,
+    },
+    /// The credential is not under the root: revoked, not yet issued, or the path is of another root.
+    #[error(
+        "the credential does not lie under this registry root: it was revoked, or root and path are of different blocks"
+    )]
+    NotRegistered,
+    /// The attested attributes do not support the claim.
+    #[error(transparent)]
+    Unsupported(#[from] Unsupported),
+    /// A constraint is not satisfied although the native checks passed.
+    #[error("constraint not satisfied: {constraint}")]
+    Unsatisfied {
+        /// The scope it was written in.
+        constraint: String,
+    },
+    /// The values do not fit the circuit (a path or list of the wrong length).
+    #[error("the values do not fit the circuit")]
+    Misfit,
+    /// arkworks could not make the proof.
+    #[error("proving failed: {0}")]
+    Prover(String),
+    /// The finished proof does not verify: the proving key is not the type's.
+    #[error("the finished proof does not verify ({0}); the proving key is damaged or wrong")]
+    SelfCheck(VerifyError),
+}
+
+/// Proves a statement. `seed` must be secret and random; it is mixed with everything that is proven, so repeating it does no harm.
+///
+/// # Errors
+/// [`ProveError`]: the first check that fails, in words.
+pub fn prove(
+    key: &ProvingKey,
+    credential: &Credential,
+    path: &MerklePath,
+    statement: &Statement,
+    seed: [u8; 32],
+) -> Result<ProofBytes, ProveError> {
+    check(key, credential, path, statement)?;
+    let z = values(key, credential, path, statement)?;
+    if let Some(constraint) = key.shape.unsatisfied(&z) {
+        return Err(ProveError::Unsatisfied {
+            constraint: constraint.to_owned(),
+        });
+    }
+    let proof = create(key, credential, statement, &z, seed)?;
+    verify::verify(&key.verifying, statement, &proof).map_err(ProveError::SelfCheck)?;
+    Ok(proof)
+}
+
+/// The native twin of the whole circuit: whether the credential supports the statement.
+///
+/// # Errors
+/// [`ProveError`]: the first reason why not.
+pub fn check(
+    key: &ProvingKey,
+    credential: &Credential,
+    path: &MerklePath,
+    statement: &Statement,
+) -> Result<(), ProveError> {
+    let record = &key.record;
+    let attributes = key.capability.attributes();
+    credential.check(&record.name, record.version, &attributes)?;
+    record.schema.check_value(&statement.claim)?;
+    if holder_of(&credential.holder) != statement.holder {
+        return Err(ProveError::WrongHolder);
+    }
+    if credential.asset != statement.asset {
+        return Err(ProveError::WrongAsset);
+    }
+    if credential.expiry < statement.valid_until {
+        return Err(ProveError::Expired {
+            expiry: credential.expiry,
+            valid_until: statement.valid_until,
+        });
+    }
+    if !statement.issuers.contains(credential.issuer) {
+        return Err(ProveError::IssuerNotNamed {
+            issuer: credential.issuer,
+            issuers: statement.issuers,
+        });
+    }
+    key.capability
+        .check(&credential.attributes, &statement.claim)?;
+    if path.root(&credential.leaf()) != Some(statement.registry_root) {
+        return Err(ProveError::NotRegistered);
+    }
+    Ok(())
+}
+
+/// The values of every variable, true or not.
+pub(crate) fn values(
+    key: &ProvingKey,
+    credential: &Credential,
+    path: &MerklePath,
+    statement: &Statement,
+) -> Result<Assignment, ProveError> {
+    let witness = Witness::new(credential, path);
+    let z = assignment(&*key.capability, &statement.public_inputs(), &witness);
+    if z.0.len() == key.shape.variables {
+        Ok(z)
+    } else {
+        Err(ProveError::Misfit)
+    }
+}
+
+/// The proof of an assignment, true or not.
+pub(crate) fn create(
+    key: &ProvingKey,
+    credential: &Credential,
+    statement: &Statement,
+    z: &Assignment,
+    seed: [u8; 32],
+) -> Result<ProofBytes, ProveError> {
+    let secret = Zeroizing::new(encode(credential));
+    let seed = Zeroizing::new(seed);
+    let mut parts: Vec<&[u8]> = vec![seed.as_ref(), &secret];
+    let inputs = statement.public_inputs();
+    parts.extend(inputs.iter().map(|i| i.as_ref()));
+    let mut rng = rng(b"prove", &parts);
+    let (r, s) = (Fr::rand(&mut rng), Fr::rand(&mut rng));
+    let proof = Groth16::<Bn254>::create_proof_with_reduction_and_matrices(
+        &key.inner,
+        r,
+        s,
+        &key.shape.matrices,
+        key.shape.inputs.saturating_add(1),
+        key.shape.constraints(),
+        &z.0,
+    )
+    .map_err(|e| ProveError::Prover(e.to_string()))?;
+    Ok(proof_bytes(&proof))
+}

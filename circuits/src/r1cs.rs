@@ -1,0 +1,318 @@
+//! Rank-1 constraints, written down as they are built: `⟨A_i, z⟩ · ⟨B_i, z⟩ = ⟨C_i, z⟩`.
+//!
+//! Why not `ark-r1cs-std`: it opens a tracing span around every operation and formats its operands, which are witnesses; it cannot
+//! name a constraint by a runtime string; and it rebuilds the matrices for every proof. Here a [`Builder`] collects rows and
+//! values, a [`Shape`] keeps the rows (the circuit), and every row knows the *scope* it was written in, so an unsatisfied one is
+//! named in words: `cpu_milli/attested covers claimed`.
+//!
+//! Invariant: the rows depend on the circuit alone, never on values. Layout of `z`: `1`, public inputs, witnesses.
+#![allow(clippy::arithmetic_side_effects)] // field elements; counters bounded by MAX_CONSTRAINTS
+
+use crate::field::from_fr;
+use ark_bn254::Fr;
+use ark_ff::{AdditiveGroup, Field};
+use ark_relations::{
+    gr1cs::{ConstraintSynthesizer, ConstraintSystemRef, LinearCombination, SynthesisError},
+    gr1cs::{Matrix, Variable},
+};
+use tender_wire::{Digest, FieldBytes, Tag, hash::Hasher};
+use zeroize::Zeroize;
+
+/// Most constraints of a circuit: 2^20, the size at which a key file reaches some 300 MB and proving a minute.
+pub const MAX_CONSTRAINTS: usize = 1 << 20;
+
+/// A linear combination of variables, with its value under the assignment being built.
+#[derive(Clone)]
+pub struct Num {
+    /// `(variable, coefficient)`, by variable, no zero coefficients. Empty when the builder does not record.
+    terms: Vec<(usize, Fr)>,
+    pub(crate) value: Fr,
+}
+
+impl Num {
+    pub(crate) fn constant(value: Fr) -> Num {
+        Num {
+            terms: vec![(0, value)],
+            value,
+        }
+    }
+
+    /// The constant `value`.
+    pub fn from_u64(value: u64) -> Num {
+        Num::constant(Fr::from(value))
+    }
+
+    /// Σ coefficient · item.
+    pub(crate) fn combination<'a>(items: impl IntoIterator<Item = (Fr, &'a Num)>) -> Num {
+        let (mut terms, mut value) = (Vec::new(), Fr::ZERO);
+        for (coefficient, item) in items {
+            terms.extend(item.terms.iter().map(|(i, c)| (*i, coefficient * c)));
+            value += coefficient * item.value;
+        }
+        Num {
+            terms: merged(terms),
+            value,
+        }
+    }
+
+    pub(crate) fn plus_constant(&self, c: Fr) -> Num {
+        Num::combination([(Fr::ONE, self), (Fr::ONE, &Num::constant(c))])
+    }
+
+    /// The sum.
+    #[must_use]
+    pub fn plus(&self, other: &Num) -> Num {
+        Num::combination([(Fr::ONE, self), (Fr::ONE, other)])
+    }
+
+    /// The difference, in the field: a negative one wraps, so bound it with a range check.
+    #[must_use]
+    pub fn minus(&self, other: &Num) -> Num {
+        Num::combination([(Fr::ONE, self), (-Fr::ONE, other)])
+    }
+
+    /// The multiple by a constant.
+    #[must_use]
+    pub fn times(&self, factor: u64) -> Num {
+        Num::combination([(Fr::from(factor), self)])
+    }
+
+    /// The value under the assignment being built (of no meaning during setup). For computing [`Builder::advice`]; never branch on it.
+    pub fn value(&self) -> FieldBytes {
+        from_fr(&self.value)
+    }
+}
+
+impl Drop for Num {
+    fn drop(&mut self) {
+        self.value.zeroize();
+    }
+}
+
+fn merged(mut terms: Vec<(usize, Fr)>) -> Vec<(usize, Fr)> {
+    terms.sort_by_key(|(i, _)| *i);
+    terms.dedup_by(|next, kept| {
+        let same = next.0 == kept.0;
+        if same {
+            kept.1 += next.1;
+        }
+        same
+    });
+    terms.retain(|(_, c)| *c != Fr::ZERO);
+    terms
+}
+
+/// The full assignment `z` of one proof: wiped when dropped.
+pub(crate) struct Assignment(pub(crate) Vec<Fr>);
+
+impl Drop for Assignment {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+/// Builds constraints and an assignment at once.
+pub struct Builder {
+    /// Whether rows are kept. When proving they are known already, and only values are wanted.
+    record: bool,
+    inputs: usize,
+    assignment: Vec<Fr>,
+    matrices: [Matrix<Fr>; 3],
+    scopes: Vec<(usize, String)>,
+    path: Vec<String>,
+    /// Tests only: a check left out of the circuit, see [`Deleted`].
+    #[cfg(test)]
+    pub(crate) deleted: Option<Deleted>,
+}
+
+/// A range check that a test leaves out, to show that it was needed. Its bits, where used, are the attacker's choice.
+#[cfg(test)]
+#[derive(Clone)]
+pub(crate) struct Deleted {
+    pub(crate) scope: String,
+    pub(crate) bits_of: Option<u64>,
+}
+
+impl Builder {
+    pub(crate) fn new(record: bool) -> Builder {
+        Builder {
+            record,
+            inputs: 0,
+            assignment: vec![Fr::ONE],
+            matrices: Default::default(),
+            scopes: Vec::new(),
+            path: Vec::new(),
+            #[cfg(test)]
+            deleted: None,
+        }
+    }
+
+    fn variable(&mut self, value: Fr) -> Num {
+        let terms = if self.record {
+            vec![(self.assignment.len(), Fr::ONE)]
+        } else {
+            Vec::new()
+        };
+        self.assignment.push(value);
+        Num { terms, value }
+    }
+
+    /// A public input. All of them come before the first witness.
+    pub(crate) fn input(&mut self, value: Fr) -> Num {
+        debug_assert_eq!(self.assignment.len(), self.inputs + 1);
+        self.inputs += 1;
+        self.variable(value)
+    }
+
+    pub(crate) fn witness(&mut self, value: Fr) -> Num {
+        self.variable(value)
+    }
+
+    /// A witness the prover is free to choose: bind it with constraints. Bytes that are not canonical count as zero.
+    pub fn advice(&mut self, value: &FieldBytes) -> Num {
+        self.witness(crate::field::to_fr(value).unwrap_or_default())
+    }
+
+    /// Names the constraints written inside `f`, below the names of the enclosing scopes.
+    pub fn scope<T>(&mut self, name: &str, f: impl FnOnce(&mut Builder) -> T) -> T {
+        self.path.push(name.to_owned());
+        let out = f(self);
+        self.path.pop();
+        out
+    }
+
+    #[cfg(test)]
+    pub(crate) fn deletion(&self) -> Option<Deleted> {
+        let here = self.path.join("/");
+        self.deleted.clone().filter(|d| d.scope == here)
+    }
+
+    /// Constrains `a · b = c`.
+    pub fn enforce_product(&mut self, a: &Num, b: &Num, c: &Num) {
+        if !self.record {
+            return;
+        }
+        let [ma, mb, mc] = &mut self.matrices;
+        let path = self.path.join("/");
+        if self.scopes.last().is_none_or(|(_, last)| *last != path) {
+            self.scopes.push((ma.len(), path));
+        }
+        for (matrix, num) in [(ma, a), (mb, b), (mc, c)] {
+            matrix.push(num.terms.iter().map(|(i, x)| (*x, *i)).collect());
+        }
+    }
+
+    /// Constrains `a = b`.
+    pub fn enforce_equal(&mut self, a: &Num, b: &Num) {
+        self.enforce_product(a, &Num::from_u64(1), b);
+    }
+
+    /// A new variable constrained to `a · b`.
+    pub fn product(&mut self, a: &Num, b: &Num) -> Num {
+        let c = self.witness(a.value * b.value);
+        self.enforce_product(a, b, &c);
+        c
+    }
+
+    pub(crate) fn finish(mut self) -> (Shape, Assignment) {
+        let assignment = Assignment(std::mem::take(&mut self.assignment));
+        let shape = Shape {
+            inputs: self.inputs,
+            variables: assignment.0.len(),
+            matrices: std::mem::take(&mut self.matrices),
+            scopes: std::mem::take(&mut self.scopes),
+        };
+        (shape, assignment)
+    }
+}
+
+impl Drop for Builder {
+    fn drop(&mut self) {
+        self.assignment.zeroize();
+    }
+}
+
+/// The circuit: its constraint matrices and the names of its rows.
+#[derive(Clone)]
+pub(crate) struct Shape {
+    /// Public inputs, the constant one not counted.
+    pub(crate) inputs: usize,
+    /// Length of an assignment.
+    pub(crate) variables: usize,
+    pub(crate) matrices: [Matrix<Fr>; 3],
+    /// `(first row, scope)`, by row.
+    scopes: Vec<(usize, String)>,
+}
+
+impl Shape {
+    pub(crate) fn constraints(&self) -> usize {
+        let [a, _, _] = &self.matrices;
+        a.len()
+    }
+
+    /// The scope of the first constraint the assignment violates.
+    pub(crate) fn unsatisfied(&self, z: &Assignment) -> Option<&str> {
+        let eval = |row: &Vec<(Fr, usize)>| -> Fr {
+            row.iter()
+                .map(|(c, i)| *c * z.0.get(*i).copied().unwrap_or_default())
+                .sum()
+        };
+        let [a, b, c] = &self.matrices;
+        let row = a
+            .iter()
+            .zip(b)
+            .zip(c)
+            .position(|((a, b), c)| eval(a) * eval(b) != eval(c))?;
+        let at = self.scopes.partition_point(|(first, _)| *first <= row);
+        Some(
+            self.scopes
+                .get(at.saturating_sub(1))
+                .map_or("", |(_, name)| name),
+        )
+    }
+
+    /// Hash of the matrices: which circuit a key belongs to. Counts `u64`, then per matrix and row a `u64` length and
+    /// `(u32 variable, 32-byte coefficient)` terms.
+    pub(crate) fn hash(&self) -> Digest {
+        let mut hasher = Hasher::new(Tag::R1cs);
+        for count in [self.inputs, self.variables, self.constraints()] {
+            hasher = hasher.part(&(count as u64).to_le_bytes());
+        }
+        let mut bytes = Vec::new();
+        for row in self.matrices.iter().flatten() {
+            bytes.clear();
+            for (coefficient, variable) in row {
+                bytes.extend((*variable as u32).to_le_bytes());
+                bytes.extend(from_fr(coefficient).0);
+            }
+            hasher = hasher.part(&bytes);
+        }
+        hasher.finish()
+    }
+}
+
+/// Replays the rows for arkworks' key generator.
+impl ConstraintSynthesizer<Fr> for &Shape {
+    fn generate_constraints(self, cs: ConstraintSystemRef<Fr>) -> Result<(), SynthesisError> {
+        let first_witness = self.inputs + 1;
+        for _ in 0..self.inputs {
+            let _ = cs.new_input_variable(|| Ok(Fr::ZERO))?;
+        }
+        for _ in first_witness..self.variables {
+            let _ = cs.new_witness_variable(|| Ok(Fr::ZERO))?;
+        }
+        let variable = |i: usize| match i {
+            0 => Variable::One,
+            i if i < first_witness => Variable::instance(i),
+            i => Variable::witness(i - first_witness),
+        };
+        let lc = |row: &Vec<(Fr, usize)>| {
+            LinearCombination(row.iter().map(|(c, i)| (*c, variable(*i))).collect())
+        };
+        let [a, b, c] = &self.matrices;
+        for ((a, b), c) in a.iter().zip(b).zip(c) {
+            cs.enforce_r1cs_constraint(|| lc(a), || lc(b), || lc(c))?;
+        }
+        Ok(())
+    }
+}
