@@ -257,7 +257,7 @@ mod hex_bytes {
 
     pub(super) fn serialize<S: Serializer>(bytes: &Vec<u8>, s: S) -> Result<S::Ok, S::Error> {
         if s.is_human_readable() {
-            s.serialize_str(&hex::encode(bytes))
+            s.serialize_str(&tender_wire::hex::encode(bytes))
         } else {
             bytes.serialize(s)
         }
@@ -266,7 +266,7 @@ mod hex_bytes {
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<u8>, D::Error> {
         if d.is_human_readable() {
             let text = <std::borrow::Cow<'de, str>>::deserialize(d)?;
-            hex::decode(text.as_ref()).map_err(D::Error::custom)
+            tender_wire::hex::decode(text.as_ref()).map_err(D::Error::custom)
         } else {
             Vec::<u8>::deserialize(d)
         }
