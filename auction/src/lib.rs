@@ -1,5 +1,10 @@
 //! Sealed-bid auctions: tasks, bids, ledger, clearing, outcomes and certificates.
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects))]
 
+pub mod bid;
 pub mod clearing;
+pub mod genesis;
+pub mod outcome;
 pub mod seal;
+pub mod task;
+pub mod transaction;
