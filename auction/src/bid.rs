@@ -8,8 +8,8 @@ use crate::task::MAX_REQUIREMENTS;
 use serde::{Deserialize, Serialize};
 use tender_circuits::{Claim, Evidence, EvidenceKind, IssuerMask, context};
 use tender_wire::{
-    AuctionId, BidId, ChainId, Digest, FieldBytes, PublicKey, SecretKey, Signature, SignatureError, Tag, TypeId,
-    encode, hash, hash_of,
+    AuctionId, BidId, ChainId, Digest, FieldBytes, PublicKey, SecretKey, Signature, SignatureError,
+    Tag, TypeId, encode, hash, hash_of,
 };
 
 /// Sequence numbers of one asset's bids in one auction are below this: at most 15 replacements.
@@ -80,10 +80,10 @@ impl EvidenceSummary {
             Evidence::Attestation(attestation) => (FieldBytes([0; 32]), attestation.serial),
         };
         EvidenceSummary {
-            type_id: evidence.type_id(),
+            type_id: *evidence.type_id(),
             kind: evidence.kind(),
             registry_root,
-            asset: evidence.asset(),
+            asset: *evidence.asset(),
             issuers: evidence.issuers(),
             serial,
             claim: evidence.claim().clone(),
@@ -101,7 +101,10 @@ pub enum BidShapeError {
     #[error("sequence {0} is not below {MAX_SEQUENCE}")]
     Sequence(u32),
     /// Slots empty, zero, too many, unsorted or repeated.
-    #[error("slots must be sorted by class, unique, non-empty, each 1..={}", crate::task::MAX_SLOTS)]
+    #[error(
+        "slots must be sorted by class, unique, non-empty, each 1..={}",
+        crate::task::MAX_SLOTS
+    )]
     Slots,
 }
 
@@ -109,7 +112,10 @@ impl BidContent {
     /// Signs the bid.
     pub fn sign(self, chain: &ChainId, key: &SecretKey) -> Bid {
         let signature = key.sign(Tag::SignBid, chain, &encode(&self));
-        Bid { content: self, signature }
+        Bid {
+            content: self,
+            signature,
+        }
     }
 
     /// The market's identity of this bid: everything but proof bytes and signatures.
@@ -117,7 +123,15 @@ impl BidContent {
         let evidences: Vec<_> = self.evidences.iter().map(EvidenceSummary::of).collect();
         hash_of(
             Tag::Bid,
-            &(self.auction, self.bidder, self.sequence, self.asset, evidences, &self.slots, &self.sealed),
+            &(
+                self.auction,
+                self.bidder,
+                self.sequence,
+                self.asset,
+                evidences,
+                &self.slots,
+                &self.sealed,
+            ),
         )
         .into()
     }
@@ -131,10 +145,10 @@ impl BidContent {
     pub fn context_of(&self, chain: &ChainId, evidence: &Evidence) -> FieldBytes {
         context(
             chain,
-            &evidence.type_id(),
+            evidence.type_id(),
             &self.auction,
             &self.bidder,
-            &evidence.asset(),
+            evidence.asset(),
             self.sequence,
             &self.ciphertext_hash(),
         )
@@ -166,8 +180,12 @@ impl BidContent {
             [a, b] => a.class < b.class,
             _ => true,
         });
-        let sized = self.slots.iter().all(|s| (1..=crate::task::MAX_SLOTS).contains(&s.slots));
-        if self.slots.is_empty() || self.slots.len() > crate::task::MAX_CLASSES || !sorted || !sized {
+        let sized = self
+            .slots
+            .iter()
+            .all(|s| (1..=crate::task::MAX_SLOTS).contains(&s.slots));
+        if self.slots.is_empty() || self.slots.len() > crate::task::MAX_CLASSES || !sorted || !sized
+        {
             return Err(BidShapeError::Slots);
         }
         Ok(())

@@ -1,8 +1,14 @@
 //! The genesis document: everything a stranger needs to verify the chain. The chain id is its hash.
 
+use crate::{market::sealing::is_balanced, task::MAX_NAME_BYTES};
 use serde::{Deserialize, Serialize};
-use tender_circuits::CapabilityType;
-use tender_wire::{ChainId, Power, PublicKey, Tag, TimeMs, Wire, hash_of};
+use std::collections::BTreeSet;
+use tender_circuits::{CapabilityType, capability::TypeError};
+use tender_consensus::{
+    params::{Params, ParamsError},
+    validators::{Validator, ValidatorSet, ValidatorSetError},
+};
+use tender_wire::{ChainId, Power, PublicKey, SignatureError, Tag, TimeMs, Wire, hash_of};
 
 /// Format version of the genesis document and of every structure under it.
 pub const VERSION: u16 = 1;
@@ -12,6 +18,8 @@ pub const MAX_VALIDATORS: usize = 100;
 pub const MAX_ISSUERS: usize = 64;
 /// Most capability types a chain ever has.
 pub const MAX_TYPES: usize = 256;
+/// Most shares one auction's opening may cost: 2^16 bids of a committee of one.
+pub const MAX_OPEN_BUDGET: u32 = 1 << 16;
 /// Most keys on an openers list.
 pub const MAX_OPENERS: usize = 256;
 
@@ -82,9 +90,259 @@ pub enum Openers {
     List(Vec<PublicKey>),
 }
 
+/// Why a genesis document, or a part of it proposed later, is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GenesisError {
+    /// Another format.
+    #[error("genesis version {found}: this program reads version {VERSION}")]
+    Version {
+        /// The document's version.
+        found: u16,
+    },
+    /// A name that is empty or too long, or holds control characters.
+    #[error("{what}: a name is 1 to {MAX_NAME_BYTES} bytes without control characters")]
+    Name {
+        /// Whose name.
+        what: String,
+    },
+    /// A list longer than allowed, or empty where it may not be.
+    #[error("{found} {what}, there must be {least} to {most}")]
+    Count {
+        /// Of what.
+        what: &'static str,
+        /// How many.
+        found: usize,
+        /// At least.
+        least: usize,
+        /// At most.
+        most: usize,
+    },
+    /// A list out of order, or with one thing twice.
+    #[error("{what}: entry {index} is out of order or twice (sort them, each once)")]
+    Order {
+        /// The list.
+        what: &'static str,
+        /// The second of the offending pair, from 0.
+        index: usize,
+    },
+    /// A key that is no point, or weak.
+    #[error("{what}: key {key}: {error}")]
+    Key {
+        /// Whose key.
+        what: String,
+        /// The key.
+        key: PublicKey,
+        /// What is wrong with it.
+        error: SignatureError,
+    },
+    /// Validators that are no set.
+    #[error("validators: {0}")]
+    Validators(#[from] ValidatorSetError),
+    /// Too many validators that together hold less than a third of the power.
+    #[error(
+        "validators: n = {count} is less than 3f + 1 with f = {faulty} members below a third of the power; give them nearly equal power"
+    )]
+    Unbalanced {
+        /// n.
+        count: usize,
+        /// f.
+        faulty: u16,
+    },
+    /// A parameter out of range.
+    #[error("{0}")]
+    Params(#[from] ParamsError),
+    /// An issuer without quota, or above the registry's size.
+    #[error("issuer {name}: a quota is 1 to {most}, this is {found}")]
+    Quota {
+        /// The issuer.
+        name: String,
+        /// Its quota.
+        found: u32,
+        /// At most.
+        most: u32,
+    },
+    /// A capability type that is none.
+    #[error("type {name}: {error}")]
+    Type {
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
+        error: TypeError,
+    },
+    /// Less than one share for each member.
+    #[error(
+        "open_budget is {found}, must be {least} to {most}: every bid costs a share per validator"
+    )]
+    OpenBudget {
+        /// The document's.
+        found: u32,
+        /// At least: the number of validators.
+        least: u32,
+        /// At most.
+        most: u32,
+    },
+}
+
 impl Genesis {
     /// The chain id.
     pub fn chain_id(&self) -> ChainId {
         hash_of(Tag::Genesis, self).into()
     }
+
+    /// Checks every rule; a chain starts from nothing else.
+    ///
+    /// # Errors
+    /// The first rule broken, as a [`GenesisError`].
+    pub fn check(&self) -> Result<(), GenesisError> {
+        if self.version != VERSION {
+            return Err(GenesisError::Version {
+                found: self.version,
+            });
+        }
+        check_name("the chain", &self.name)?;
+        self.params().check()?;
+        let validators = self.validator_set()?;
+        let (least, most) = (
+            u32::try_from(validators.len()).unwrap_or(u32::MAX),
+            MAX_OPEN_BUDGET,
+        );
+        if !(least..=most).contains(&self.open_budget) {
+            return Err(GenesisError::OpenBudget {
+                found: self.open_budget,
+                least,
+                most,
+            });
+        }
+        count("issuers", self.issuers.len(), 0, MAX_ISSUERS)?;
+        let mut seen = BTreeSet::new();
+        for (index, issuer) in self.issuers.iter().enumerate() {
+            check_issuer(issuer)?;
+            if !seen.insert(issuer.name.as_bytes()) || !seen.insert(issuer.key.as_ref()) {
+                return Err(GenesisError::Order {
+                    what: "issuers",
+                    index,
+                });
+            }
+        }
+        check_openers(&self.openers)?;
+        count("types", self.types.len(), 0, MAX_TYPES)?;
+        ascending("types", &self.types, |t| (t.name.clone(), t.version))?;
+        self.types
+            .iter()
+            .try_for_each(|record| check_type(record, self.allow_insecure_setup))
+    }
+
+    /// The first validator set.
+    ///
+    /// # Errors
+    /// [`GenesisError`] unless they are sorted, sound and balanced.
+    pub fn validator_set(&self) -> Result<ValidatorSet, GenesisError> {
+        count("validators", self.validators.len(), 1, MAX_VALIDATORS)?;
+        ascending("validators", &self.validators, |v| v.key)?;
+        for validator in &self.validators {
+            check_name("a validator", &validator.name)?;
+        }
+        let validators = self.validators.iter().map(|v| Validator {
+            key: v.key,
+            power: v.power,
+        });
+        let set = ValidatorSet::new(validators.collect())?;
+        if !is_balanced(&set) {
+            let faulty = crate::market::sealing::faulty(&set);
+            return Err(GenesisError::Unbalanced {
+                count: set.len(),
+                faulty,
+            });
+        }
+        Ok(set)
+    }
+
+    /// Times and sizes of consensus: the document's, and the protocol's defaults for the rest.
+    pub fn params(&self) -> Params {
+        Params {
+            block_interval_ms: self.block_interval_ms,
+            evidence_age: self.evidence_age,
+            ..Params::default()
+        }
+    }
+}
+
+pub(crate) fn check_type(
+    record: &CapabilityType,
+    allow_insecure_setup: bool,
+) -> Result<(), GenesisError> {
+    record
+        .check(allow_insecure_setup)
+        .map_err(|error| GenesisError::Type {
+            name: record.name.chars().take(MAX_NAME_BYTES).collect(),
+            error,
+        })
+}
+
+pub(crate) fn check_issuer(issuer: &Issuer) -> Result<(), GenesisError> {
+    check_name("an issuer", &issuer.name)?;
+    check_key(&format!("issuer {}", issuer.name), &issuer.key)?;
+    let most = tender_circuits::registry::CAPACITY;
+    if !(1..=most).contains(&issuer.quota) {
+        let name = issuer.name.clone();
+        return Err(GenesisError::Quota {
+            name,
+            found: issuer.quota,
+            most,
+        });
+    }
+    Ok(())
+}
+
+pub(crate) fn check_openers(openers: &Openers) -> Result<(), GenesisError> {
+    let Openers::List(keys) = openers else {
+        return Ok(());
+    };
+    count("openers", keys.len(), 0, MAX_OPENERS)?;
+    ascending("openers", keys, |key| *key)?;
+    keys.iter().try_for_each(|key| check_key("an opener", key))
+}
+
+fn check_key(what: &str, key: &PublicKey) -> Result<(), GenesisError> {
+    key.check().map_err(|error| GenesisError::Key {
+        what: what.into(),
+        key: *key,
+        error,
+    })
+}
+
+fn check_name(what: &str, name: &str) -> Result<(), GenesisError> {
+    let sound = (1..=MAX_NAME_BYTES).contains(&name.len()) && !name.chars().any(char::is_control);
+    if sound {
+        Ok(())
+    } else {
+        Err(GenesisError::Name { what: what.into() })
+    }
+}
+
+fn count(what: &'static str, found: usize, least: usize, most: usize) -> Result<(), GenesisError> {
+    if (least..=most).contains(&found) {
+        return Ok(());
+    }
+    Err(GenesisError::Count {
+        what,
+        found,
+        least,
+        most,
+    })
+}
+
+fn ascending<T, K: Ord>(
+    what: &'static str,
+    list: &[T],
+    key: impl Fn(&T) -> K,
+) -> Result<(), GenesisError> {
+    for (pair, index) in list.windows(2).zip(1usize..) {
+        if let [a, b] = pair
+            && key(a) >= key(b)
+        {
+            return Err(GenesisError::Order { what, index });
+        }
+    }
+    Ok(())
 }

@@ -4,6 +4,8 @@
 pub mod bid;
 pub mod clearing;
 pub mod genesis;
+pub mod ledger;
+pub mod market;
 pub mod outcome;
 pub mod seal;
 pub mod task;

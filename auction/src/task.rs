@@ -171,11 +171,36 @@ impl AuctionSpec {
     /// # Errors
     /// The first rule broken, as a [`SpecError`].
     pub fn check(&self) -> Result<(), SpecError> {
-        within("the title's length", self.title.len() as u64, 1, MAX_NAME_BYTES as u64)?;
-        within("the number of classes", self.classes.len() as u64, 1, MAX_CLASSES as u64)?;
-        within("the number of tasks", self.tasks.len() as u64, 1, MAX_TASKS as u64)?;
-        within("max_entries", self.max_entries.into(), 1, MAX_ENTRIES.into())?;
-        for window in [self.windows.keys, self.windows.bidding, self.windows.reveal, self.windows.accept] {
+        within(
+            "the title's length",
+            self.title.len() as u64,
+            1,
+            MAX_NAME_BYTES as u64,
+        )?;
+        within(
+            "the number of classes",
+            self.classes.len() as u64,
+            1,
+            MAX_CLASSES as u64,
+        )?;
+        within(
+            "the number of tasks",
+            self.tasks.len() as u64,
+            1,
+            MAX_TASKS as u64,
+        )?;
+        within(
+            "max_entries",
+            self.max_entries.into(),
+            1,
+            MAX_ENTRIES.into(),
+        )?;
+        for window in [
+            self.windows.keys,
+            self.windows.bidding,
+            self.windows.reveal,
+            self.windows.accept,
+        ] {
             within("a window", window.into(), 1, MAX_WINDOW_BLOCKS.into())?;
         }
         for (class, index) in self.classes.iter().zip(0u16..) {
@@ -183,7 +208,12 @@ impl AuctionSpec {
         }
         let mut units = 0u64;
         for (task, index) in self.tasks.iter().zip(0u32..) {
-            within("a task's name length", task.name.len() as u64, 1, MAX_NAME_BYTES as u64)?;
+            within(
+                "a task's name length",
+                task.name.len() as u64,
+                1,
+                MAX_NAME_BYTES as u64,
+            )?;
             within("a reserve price", task.reserve.0, 1, MAX_PRICE.0)?;
             within("a quantity", task.quantity.into(), 1, MAX_QUANTITY.into())?;
             units = units.saturating_add(task.quantity.into());
@@ -201,9 +231,19 @@ impl AuctionSpec {
 
 impl Class {
     fn check(&self, index: u16) -> Result<(), SpecError> {
-        within("a class's name length", self.name.len() as u64, 1, MAX_NAME_BYTES as u64)?;
+        within(
+            "a class's name length",
+            self.name.len() as u64,
+            1,
+            MAX_NAME_BYTES as u64,
+        )?;
         let count = self.requirements.len() as u64;
-        within("the requirements of a class", count, 1, MAX_REQUIREMENTS as u64)?;
+        within(
+            "the requirements of a class",
+            count,
+            1,
+            MAX_REQUIREMENTS as u64,
+        )?;
         let mut evidences = 0u64;
         for (at, requirement) in self.requirements.iter().enumerate() {
             let least = u64::from(requirement.min_issuers);
@@ -213,11 +253,21 @@ impl Class {
             if requirement.issuers.0 == 0 || !(kinds.proof || kinds.attestation) {
                 return Err(SpecError::Unmeetable { class: index });
             }
-            if self.requirements.iter().skip(at.saturating_add(1)).any(|r| r.type_id == requirement.type_id) {
+            if self
+                .requirements
+                .iter()
+                .skip(at.saturating_add(1))
+                .any(|r| r.type_id == requirement.type_id)
+            {
                 return Err(SpecError::RepeatedType { class: index });
             }
         }
-        within("the evidences a class needs", evidences, 1, MAX_REQUIREMENTS as u64)
+        within(
+            "the evidences a class needs",
+            evidences,
+            1,
+            MAX_REQUIREMENTS as u64,
+        )
     }
 }
 
@@ -225,11 +275,20 @@ fn within(what: &'static str, found: u64, least: u64, most: u64) -> Result<(), S
     if (least..=most).contains(&found) {
         Ok(())
     } else {
-        Err(SpecError::OutOfBounds { what, found, least, most })
+        Err(SpecError::OutOfBounds {
+            what,
+            found,
+            least,
+            most,
+        })
     }
 }
 
 /// `auction_id = H(tag, chain, opener, nonce)`; the nonce is the opening transaction's sequence number.
 pub fn auction_id(chain: &ChainId, opener: &PublicKey, nonce: u64) -> AuctionId {
-    hash(Tag::Auction, &[chain.as_ref(), opener.as_ref(), &nonce.to_le_bytes()]).into()
+    hash(
+        Tag::Auction,
+        &[chain.as_ref(), opener.as_ref(), &nonce.to_le_bytes()],
+    )
+    .into()
 }

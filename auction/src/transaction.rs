@@ -10,12 +10,13 @@ use crate::task::AuctionSpec;
 use serde::{Deserialize, Serialize};
 use tender_circuits::{CapabilityType, IssuerIndex};
 use tender_wire::{
-    AuctionId, BidId, ChainId, CodecError, Digest, FieldBytes, Height, Power, PublicKey, SecretKey, Signature,
-    SignatureError, Tag, TxHash, Wire, decode, encode, hash,
+    AuctionId, BidId, ChainId, CodecError, Digest, FieldBytes, Height, Power, PublicKey, SecretKey,
+    Signature, SignatureError, Tag, TxHash, Wire, decode, encode, hash,
 };
 
-/// Largest transaction, in bytes: an auction of 1024 tasks; a bid with four evidences sealed to 100 keys is about 7 KiB.
-pub const MAX_TX_BYTES: usize = 192 * 1024;
+/// Largest transaction, in bytes: what consensus carries. A bid with four evidences sealed to 100 keys is about 7 KiB, an auction of
+/// 400 tasks with the longest names about 48 KiB.
+pub use tender_consensus::params::MAX_TX_BYTES;
 
 /// One transaction.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -173,7 +174,12 @@ impl SignedTx {
     pub fn new(chain: &ChainId, key: &SecretKey, sequence: u64, action: Action) -> Self {
         let signer = key.public();
         let signature = key.sign(Tag::SignTx, chain, &encode(&(signer, sequence, &action)));
-        SignedTx { signer, sequence, action, signature }
+        SignedTx {
+            signer,
+            sequence,
+            action,
+            signature,
+        }
     }
 
     /// Checks the signer's signature.
@@ -182,16 +188,29 @@ impl SignedTx {
     /// [`SignatureError`].
     pub fn verify_signature(&self, chain: &ChainId) -> Result<(), SignatureError> {
         let message = encode(&(self.signer, self.sequence, &self.action));
-        self.signer.verify(Tag::SignTx, chain, &message, &self.signature)
+        self.signer
+            .verify(Tag::SignTx, chain, &message, &self.signature)
     }
 }
 
 impl SealKeyTx {
     /// Signs an announcement.
-    pub fn new(chain: &ChainId, signer: &SecretKey, auction: AuctionId, key: CommitteeKey, proof: KeyProof) -> Self {
+    pub fn new(
+        chain: &ChainId,
+        signer: &SecretKey,
+        auction: AuctionId,
+        key: CommitteeKey,
+        proof: KeyProof,
+    ) -> Self {
         let member = signer.public();
         let signature = signer.sign(Tag::SignTx, chain, &encode(&(auction, member, key, proof)));
-        SealKeyTx { auction, member, key, proof, signature }
+        SealKeyTx {
+            auction,
+            member,
+            key,
+            proof,
+            signature,
+        }
     }
 
     /// Checks the member's signature.
@@ -200,7 +219,8 @@ impl SealKeyTx {
     /// [`SignatureError`].
     pub fn verify_signature(&self, chain: &ChainId) -> Result<(), SignatureError> {
         let message = encode(&(self.auction, self.member, self.key, self.proof));
-        self.member.verify(Tag::SignTx, chain, &message, &self.signature)
+        self.member
+            .verify(Tag::SignTx, chain, &message, &self.signature)
     }
 }
 

@@ -1,0 +1,374 @@
+//! Whether a transaction applies to a state: structural rules first, then contextual ones, the dear ones (signatures, proofs) last.
+//!
+//! The same rules judge in execution, where they are final, and in the mempool, where they predict. Nothing here changes state.
+//! Bids are judged in [`super::bids`].
+
+use super::{
+    Market,
+    auction::{Auction, Phase},
+    refusal::Refusal,
+    registry::MAX_REVOKED_SERIALS,
+    sealing::faulty,
+    state::{Clock, MAX_LIVE, MAX_LIVE_PER_OPENER, MAX_SETTLED, MAX_SIGNERS, MarketState},
+};
+use crate::{
+    genesis::Openers,
+    outcome::AwardState,
+    seal::{SealError, check_key, check_reveal},
+    task::AuctionSpec,
+    transaction::{Action, AwardRef, SealKeyTx, SealRevealTx, SignedTx, Transaction},
+};
+use tender_circuits::{field::is_canonical, registry::CAPACITY};
+use tender_wire::{AuctionId, FieldBytes, PublicKey, UnixTime};
+
+/// Longest time from the end of an auction's windows to the end of its leases: bounds how long a reservation is kept.
+pub const MAX_LEASE_SECONDS: u64 = 366 * 24 * 3600;
+
+impl Market {
+    /// Whether `tx` applies to `state` in a block at `at`.
+    ///
+    /// # Errors
+    /// [`Refusal`], the first rule broken, cheapest rules first.
+    pub fn check(&self, state: &MarketState, at: Clock, tx: &Transaction) -> Result<(), Refusal> {
+        match tx {
+            Transaction::Bid(bid) => self.admit_bid(state, at, bid).map(|_| ()),
+            Transaction::SealKey(key) => check_seal_key(state, at, key),
+            Transaction::SealReveal(reveal) => check_seal_reveal(state, at, reveal),
+            Transaction::Signed(signed) => check_signed(state, at, signed),
+        }
+    }
+
+    /// [`Market::check`] in the earliest block that can follow `state`: what the mempool predicts with.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub fn predict(&self, state: &MarketState, tx: &Transaction) -> Result<(), Refusal> {
+        self.check(state, state.next_clock(), tx)
+    }
+}
+
+impl MarketState {
+    pub(crate) fn auction_or_refuse(&self, id: &AuctionId) -> Result<&Auction, Refusal> {
+        let auction = self.auctions.by_id.get(id).map(|auction| &**auction);
+        auction.ok_or(Refusal::UnknownAuction { auction: *id })
+    }
+}
+
+fn check_seal_key(state: &MarketState, at: Clock, tx: &SealKeyTx) -> Result<(), Refusal> {
+    let auction = state.auction_or_refuse(&tx.auction)?;
+    match auction.phase {
+        Phase::Keys { until } if at.height > auction.opened && at.height <= until => {}
+        _ => {
+            return Err(Refusal::NotTakingKeys {
+                auction: tx.auction,
+                height: at.height,
+            });
+        }
+    }
+    if auction.committee.members.binary_search(&tx.member).is_err() {
+        return Err(Refusal::NotMember {
+            auction: tx.auction,
+            member: tx.member,
+        });
+    }
+    if auction.keys.contains_key(&tx.member) {
+        return Err(Refusal::KeyPosted {
+            auction: tx.auction,
+            member: tx.member,
+        });
+    }
+    let chain = state.chain();
+    tx.verify_signature(&chain)
+        .map_err(|_| Refusal::BadSignature { signer: tx.member })?;
+    check_key(&chain, &tx.auction, &tx.member, &tx.key, &tx.proof).map_err(|error: SealError| {
+        Refusal::BadSealKey {
+            member: tx.member,
+            error,
+        }
+    })
+}
+
+fn check_seal_reveal(state: &MarketState, at: Clock, tx: &SealRevealTx) -> Result<(), Refusal> {
+    let (auction_id, rank) = (tx.auction, tx.rank);
+    let auction = state.auction_or_refuse(&auction_id)?;
+    match auction.phase {
+        Phase::Reveal { until, .. } if at.height <= until => {}
+        _ => {
+            return Err(Refusal::NotRevealing {
+                auction: auction_id,
+                height: at.height,
+            });
+        }
+    }
+    let key = auction.key_at(rank).ok_or(Refusal::UnknownRank {
+        auction: auction_id,
+        rank,
+    })?;
+    if auction.reveals.contains_key(&rank) {
+        return Err(Refusal::AlreadyRevealed {
+            auction: auction_id,
+            rank,
+        });
+    }
+    check_reveal(key, &tx.reveal).map_err(|_| Refusal::BadReveal {
+        auction: auction_id,
+        rank,
+    })
+}
+
+fn check_signed(state: &MarketState, at: Clock, tx: &SignedTx) -> Result<(), Refusal> {
+    if let Action::OpenAuction(spec) = &tx.action {
+        spec.check().map_err(|error| Refusal::Spec { error })?;
+    }
+    let expected = state.next_sequence(&tx.signer);
+    if tx.sequence != expected {
+        return Err(Refusal::Sequence {
+            signer: tx.signer,
+            expected,
+            found: tx.sequence,
+        });
+    }
+    if expected == 0 && state.sequences.0.len() >= MAX_SIGNERS {
+        return Err(Refusal::TooManySigners { max: MAX_SIGNERS });
+    }
+    check_action(state, at, &tx.signer, &tx.action)?;
+    tx.verify_signature(&state.chain())
+        .map_err(|_| Refusal::BadSignature { signer: tx.signer })?;
+    match &tx.action {
+        // After the signature: parsing a verifying key is work only validators may ask for.
+        Action::Approve(proposal) => state.check_approval(&tx.signer, proposal, at.height),
+        _ => Ok(()),
+    }
+}
+
+fn check_action(
+    state: &MarketState,
+    at: Clock,
+    signer: &PublicKey,
+    action: &Action,
+) -> Result<(), Refusal> {
+    match action {
+        Action::OpenAuction(spec) => check_open(state, at, signer, spec),
+        Action::Issue { leaf, asset } => check_issue(state, signer, leaf, asset),
+        Action::Revoke { index } => check_revoke(state, signer, *index),
+        Action::RevokeAttestation { asset, serial } => {
+            check_revoke_attestation(state, signer, asset, *serial)
+        }
+        Action::Accept(award) => {
+            let (auction, _) = check_award(state, signer, award, Party::Winner, |s| {
+                s == AwardState::Assigned
+            })?;
+            let by = auction.awards.get(award).map(|a| a.accept_by);
+            if by.is_some_and(|by| at.height > by) {
+                return Err(Refusal::WrongState {
+                    state: AwardState::Expired,
+                });
+            }
+            Ok(())
+        }
+        Action::Deliver { award, .. } => check_award(state, signer, award, Party::Winner, |s| {
+            s == AwardState::Accepted
+        })
+        .map(|_| ()),
+        Action::Confirm(award) | Action::Reject(award) => {
+            let delivered = |s| matches!(s, AwardState::Delivered { .. });
+            check_award(state, signer, award, Party::Opener, delivered).map(|_| ())
+        }
+        Action::Approve(_) => match state.validators.set.index_of(signer) {
+            Some(_) => Ok(()),
+            None => Err(Refusal::NotValidator { signer: *signer }),
+        },
+    }
+}
+
+fn check_open(
+    state: &MarketState,
+    at: Clock,
+    signer: &PublicKey,
+    spec: &AuctionSpec,
+) -> Result<(), Refusal> {
+    if let Openers::List(keys) = &state.governance.openers
+        && keys.binary_search(signer).is_err()
+    {
+        return Err(Refusal::NotOpener { signer: *signer });
+    }
+    let all = || state.auctions.by_id.values();
+    let live = all().filter(|auction| auction.is_live());
+    if live
+        .clone()
+        .filter(|auction| auction.opener == *signer)
+        .count()
+        >= MAX_LIVE_PER_OPENER
+    {
+        return Err(Refusal::OpenerLimit {
+            opener: *signer,
+            limit: MAX_LIVE_PER_OPENER,
+        });
+    }
+    if live.count() >= MAX_LIVE {
+        return Err(Refusal::AuctionLimit {
+            what: "live",
+            limit: MAX_LIVE,
+        });
+    }
+    if all().filter(|auction| !auction.is_live()).count() >= MAX_SETTLED {
+        return Err(Refusal::AuctionLimit {
+            what: "settled",
+            limit: MAX_SETTLED,
+        });
+    }
+    check_windows(state, at, spec)?;
+    for (class, index) in spec.classes.iter().zip(0u16..) {
+        for requirement in &class.requirements {
+            let type_id = requirement.type_id;
+            let record = state
+                .types
+                .by_id
+                .get(&type_id)
+                .ok_or(Refusal::UnknownType { type_id })?;
+            record
+                .schema
+                .check_value(&requirement.requirement)
+                .map_err(|error| Refusal::Requirement {
+                    class: index,
+                    type_id,
+                    error,
+                })?;
+            state.check_issuers(requirement.issuers)?;
+        }
+    }
+    Ok(())
+}
+
+fn check_windows(state: &MarketState, at: Clock, spec: &AuctionSpec) -> Result<(), Refusal> {
+    let windows = &spec.windows;
+    let least = u32::from(faulty(&state.validators.set)).saturating_add(2);
+    let mut blocks = 0u64;
+    for (window, found) in [
+        ("keys", windows.keys),
+        ("bidding", windows.bidding),
+        ("reveal", windows.reveal),
+        ("accept", windows.accept),
+    ] {
+        if found < least {
+            return Err(Refusal::WindowTooShort {
+                window,
+                found,
+                least,
+            });
+        }
+        blocks = blocks.saturating_add(found.into());
+    }
+    let last = blocks
+        .saturating_mul(state.rules.block_interval_ms)
+        .saturating_add(at.time.0);
+    let earliest = UnixTime((last / 1000).saturating_add(1));
+    let latest = UnixTime(earliest.0.saturating_add(MAX_LEASE_SECONDS));
+    if !(earliest..=latest).contains(&spec.lease_end) {
+        return Err(Refusal::LeaseEnd {
+            found: spec.lease_end,
+            earliest,
+            latest,
+        });
+    }
+    Ok(())
+}
+
+fn check_issue(
+    state: &MarketState,
+    signer: &PublicKey,
+    leaf: &FieldBytes,
+    asset: &FieldBytes,
+) -> Result<(), Refusal> {
+    let (issuer, row) = state
+        .issuers
+        .listed(signer)
+        .ok_or(Refusal::NotIssuer { signer: *signer })?;
+    if row.posted >= row.quota {
+        return Err(Refusal::Quota {
+            issuer,
+            what: "leaves",
+            quota: row.quota,
+        });
+    }
+    for (what, value) in [("leaf", leaf), ("asset", asset)] {
+        if value.0 == [0; 32] || !is_canonical(value) {
+            return Err(Refusal::NotAnElement { what });
+        }
+    }
+    if state.credentials.tree().len() >= CAPACITY {
+        return Err(Refusal::RegistryFull);
+    }
+    Ok(())
+}
+
+fn check_revoke(state: &MarketState, signer: &PublicKey, index: u32) -> Result<(), Refusal> {
+    let (issuer, _) = state
+        .issuers
+        .listed(signer)
+        .ok_or(Refusal::NotIssuer { signer: *signer })?;
+    match state.credentials.row(index) {
+        None => Err(Refusal::UnknownLeaf { index }),
+        Some(row) if row.issuer != issuer => Err(Refusal::NotYourLeaf { index }),
+        Some(row) if row.revoked => Err(Refusal::LeafRevoked { index }),
+        Some(_) => Ok(()),
+    }
+}
+
+fn check_revoke_attestation(
+    state: &MarketState,
+    signer: &PublicKey,
+    asset: &FieldBytes,
+    serial: u64,
+) -> Result<(), Refusal> {
+    let (issuer, row) = state
+        .issuers
+        .listed(signer)
+        .ok_or(Refusal::NotIssuer { signer: *signer })?;
+    if row.revoked_serials >= MAX_REVOKED_SERIALS {
+        return Err(Refusal::Quota {
+            issuer,
+            what: "revoked attestations",
+            quota: MAX_REVOKED_SERIALS,
+        });
+    }
+    match state.credentials.serial_revoked(issuer, asset, serial) {
+        Some(_) => Err(Refusal::AttestationRevoked { issuer, serial }),
+        None => Ok(()),
+    }
+}
+
+enum Party {
+    Winner,
+    Opener,
+}
+
+fn check_award<'a>(
+    state: &'a MarketState,
+    signer: &PublicKey,
+    award: &AwardRef,
+    party: Party,
+    fits: impl Fn(AwardState) -> bool,
+) -> Result<(&'a Auction, AwardState), Refusal> {
+    let unknown = Refusal::UnknownAward { award: *award };
+    let Some(auction) = state.auctions.by_id.get(&award.auction) else {
+        return Err(unknown);
+    };
+    let Some(row) = auction.awards.get(award) else {
+        return Err(unknown);
+    };
+    let expected = match party {
+        Party::Winner => row.bidder,
+        Party::Opener => auction.opener,
+    };
+    if *signer != expected {
+        return Err(Refusal::NotParty {
+            signer: *signer,
+            expected,
+        });
+    }
+    if !fits(row.state) {
+        return Err(Refusal::WrongState { state: row.state });
+    }
+    Ok((auction, row.state))
+}

@@ -1,0 +1,424 @@
+//! Admission of bids: the road from a [`Bid`] anybody may send to an [`AdmittedBid`], which only this module makes.
+//!
+//! Order: shape, auction and window, identity, sealed shape, signature, evidence without cryptography, ledger, attestations, proofs.
+//! Whether evidence *covers* a class is not judged here but for each entry at clearing; a bid may serve one class and not another.
+
+use super::{
+    Market,
+    auction::{AdmittedBid, AdmittedEvidence, Auction, Phase},
+    refusal::Refusal,
+    state::{Clock, MarketState},
+};
+use crate::{
+    bid::{Bid, BidContent, ClassSlots, EvidenceSummary},
+    ledger::{Amounts, Capacity},
+    seal::BidBody,
+    task::AuctionSpec,
+};
+use std::collections::BTreeMap;
+use tender_circuits::{
+    Attestation, CapabilityType, Claim, ClaimSchema, Evidence, IssuerMask, ProofEvidence,
+};
+use tender_wire::{BidId, FieldBytes, Height, TypeId};
+
+impl Market {
+    /// The bid as the market keeps it, if it may enter.
+    pub(crate) fn admit_bid(
+        &self,
+        state: &MarketState,
+        at: Clock,
+        bid: &Bid,
+    ) -> Result<AdmittedBid, Refusal> {
+        let content = &bid.content;
+        content
+            .check()
+            .map_err(|error| Refusal::BidShape { error })?;
+        let auction = state.auction_or_refuse(&content.auction)?;
+        match auction.phase {
+            Phase::Bidding { closes } if at.height <= closes => {}
+            _ => {
+                return Err(Refusal::NotBidding {
+                    auction: auction.id,
+                    height: at.height,
+                });
+            }
+        }
+        let id = content.id();
+        check_identity(state, auction, content, id)?;
+        check_sealed(auction, content)?;
+        bid.verify_signature(&state.chain())
+            .map_err(|_| Refusal::BadSignature {
+                signer: content.bidder,
+            })?;
+
+        let capacity = check_evidence(state, content)?;
+        let consumable = capacity.as_ref().map(|capacity| &capacity.type_id);
+        state
+            .ledger
+            .check_binding(&content.asset, &content.bidder, consumable)?;
+        if let Some(Capacity { type_id, amounts }) = &capacity {
+            let demand = state.demand(&auction.spec, &content.slots, type_id);
+            // Live bids reserve nothing; every release so far counts.
+            state
+                .ledger
+                .check_capacity(&content.asset, &demand, amounts, Height(u64::MAX))?;
+        }
+        let evidences = content
+            .evidences
+            .iter()
+            .map(|evidence| self.verify_evidence(state, at, auction, content, evidence))
+            .collect::<Result<_, _>>()?;
+        Ok(AdmittedBid {
+            id,
+            bidder: content.bidder,
+            sequence: content.sequence,
+            asset: content.asset,
+            evidences,
+            slots: content.slots.clone(),
+            sealed: content.sealed.clone(),
+            capacity,
+            admitted: at.height,
+        })
+    }
+
+    /// The cryptography of one evidence.
+    fn verify_evidence(
+        &self,
+        state: &MarketState,
+        at: Clock,
+        auction: &Auction,
+        bid: &BidContent,
+        evidence: &Evidence,
+    ) -> Result<AdmittedEvidence, Refusal> {
+        let record = state.type_or_refuse(evidence.type_id())?;
+        let fresh_at = match evidence {
+            Evidence::Proof(proof) => {
+                self.verify_proof(state, auction, bid, record, proof)?;
+                state.fresh_root(proof)?
+            }
+            Evidence::Attestation(attestation) => {
+                verify_attestation(state, at, auction, bid, &record.schema, attestation)?;
+                at.height
+            }
+        };
+        Ok(AdmittedEvidence {
+            summary: EvidenceSummary::of(evidence),
+            fresh_at,
+        })
+    }
+
+    fn verify_proof(
+        &self,
+        state: &MarketState,
+        auction: &Auction,
+        bid: &BidContent,
+        record: &CapabilityType,
+        proof: &ProofEvidence,
+    ) -> Result<(), Refusal> {
+        let statement = proof.statement(
+            &state.chain(),
+            &bid.auction,
+            &bid.bidder,
+            bid.sequence,
+            &bid.ciphertext_hash(),
+            auction.spec.lease_end,
+        );
+        self.verifier
+            .verify(&proof.type_id, record, &statement, &proof.proof)
+            .map_err(|_| Refusal::InvalidProof {
+                type_id: proof.type_id,
+            })
+    }
+}
+
+/// One live bid per asset; a replacement comes from its bidder with a higher sequence; nothing enters twice.
+fn check_identity(
+    state: &MarketState,
+    auction: &Auction,
+    bid: &BidContent,
+    id: BidId,
+) -> Result<(), Refusal> {
+    if auction.bids.contains_key(&id) || auction.replaced.contains_key(&id) {
+        return Err(Refusal::Duplicate { bid: id });
+    }
+    let live = auction
+        .by_asset
+        .get(&bid.asset)
+        .and_then(|live| auction.bids.get(live));
+    if let Some(live) = live
+        && live.bidder == bid.bidder
+        && live.sequence >= bid.sequence
+    {
+        return Err(Refusal::NotNewer {
+            live: live.id,
+            sequence: live.sequence,
+        });
+    }
+    let cap = auction.bid_cap(state.rules.open_budget);
+    if auction.admitted() >= cap {
+        return Err(Refusal::BidLimit {
+            auction: auction.id,
+            cap,
+        });
+    }
+    Ok(())
+}
+
+fn check_sealed(auction: &Auction, bid: &BidContent) -> Result<(), Refusal> {
+    let classes = auction.spec.classes.len();
+    if let Some(slots) = bid
+        .slots
+        .iter()
+        .find(|slots| usize::from(slots.class) >= classes)
+    {
+        return Err(Refusal::UnknownClass {
+            auction: auction.id,
+            class: slots.class,
+        });
+    }
+    let (keys, entries) = (auction.keys.len(), auction.spec.max_entries);
+    if !bid.sealed.fits(keys, BidBody::padded_bytes(entries.into())) {
+        return Err(Refusal::SealShape {
+            auction: auction.id,
+            keys,
+            entries,
+        });
+    }
+    Ok(())
+}
+
+/// Everything about the evidences but their cryptography. Returns the capacity they claim together.
+fn check_evidence(state: &MarketState, bid: &BidContent) -> Result<Option<Capacity>, Refusal> {
+    let mut shown: BTreeMap<TypeId, (FieldBytes, IssuerMask)> = BTreeMap::new();
+    let mut capacity: Option<Capacity> = None;
+    for evidence in &bid.evidences {
+        let type_id = *evidence.type_id();
+        let record = state.type_or_refuse(&type_id)?;
+        record
+            .schema
+            .check_value(evidence.claim())
+            .map_err(|error| Refusal::ClaimShape { type_id, error })?;
+        let issuers = evidence.issuers();
+        if issuers.is_empty() {
+            return Err(Refusal::NoIssuers { type_id });
+        }
+        state.check_issuers(issuers)?;
+        match shown.get_mut(&type_id) {
+            Some((asset, _)) if *asset != *evidence.asset() => {
+                return Err(Refusal::MixedAssets { type_id });
+            }
+            // Distinct evidences must mean distinct issuers.
+            Some((_, before)) if before.0 & issuers.0 != 0 => {
+                return Err(Refusal::OverlappingIssuers { type_id });
+            }
+            Some((_, before)) => before.0 |= issuers.0,
+            None => {
+                shown.insert(type_id, (*evidence.asset(), issuers));
+            }
+        }
+        match evidence {
+            Evidence::Proof(proof) => state.fresh_root(proof).map(|_| ())?,
+            Evidence::Attestation(attestation) => check_attestation(state, attestation)?,
+        }
+        if record.schema.has_consumables() {
+            add_capacity(&mut capacity, bid, &record.schema, evidence)?;
+        }
+    }
+    if !shown.values().any(|(asset, _)| *asset == bid.asset) {
+        return Err(Refusal::AssetNotShown { asset: bid.asset });
+    }
+    Ok(capacity)
+}
+
+/// Several issuers vouching for one machine: what all of them vouch for.
+fn add_capacity(
+    capacity: &mut Option<Capacity>,
+    bid: &BidContent,
+    schema: &ClaimSchema,
+    evidence: &Evidence,
+) -> Result<(), Refusal> {
+    if *evidence.asset() != bid.asset {
+        return Err(Refusal::OtherAsset {
+            expected: bid.asset,
+            found: *evidence.asset(),
+        });
+    }
+    let amounts = amounts_of(schema, evidence.claim());
+    let type_id = *evidence.type_id();
+    match capacity {
+        None => *capacity = Some(Capacity { type_id, amounts }),
+        Some(known) if known.type_id != type_id => {
+            return Err(Refusal::TwoConsumables {
+                first: known.type_id,
+                second: type_id,
+            });
+        }
+        Some(known) => {
+            for (least, amount) in known.amounts.iter_mut().zip(amounts) {
+                *least = amount.min(*least);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn check_attestation(state: &MarketState, attestation: &Attestation) -> Result<(), Refusal> {
+    let Attestation {
+        issuer,
+        serial,
+        asset,
+        ..
+    } = attestation;
+    if state
+        .issuers
+        .at(*issuer)
+        .is_none_or(|row| row.delisted.is_some())
+    {
+        return Err(Refusal::IssuerNotListed { issuer: *issuer });
+    }
+    match state.credentials.serial_revoked(*issuer, asset, *serial) {
+        Some(_) => Err(Refusal::AttestationRevoked {
+            issuer: *issuer,
+            serial: *serial,
+        }),
+        None => Ok(()),
+    }
+}
+
+fn verify_attestation(
+    state: &MarketState,
+    at: Clock,
+    auction: &Auction,
+    bid: &BidContent,
+    schema: &ClaimSchema,
+    attestation: &Attestation,
+) -> Result<(), Refusal> {
+    let issuer = attestation.issuer;
+    let row = state
+        .issuers
+        .at(issuer)
+        .ok_or(Refusal::IssuerNotListed { issuer })?;
+    let window = (at.time.seconds(), auction.spec.lease_end);
+    attestation.verify(&state.chain(), &row.key, schema, &bid.bidder, window)?;
+    Ok(())
+}
+
+/// The amounts the ledger debits, of a claim or requirement.
+pub(crate) fn amounts_of(schema: &ClaimSchema, claim: &Claim) -> Amounts {
+    schema
+        .consumables()
+        .map(|index| claim.amount(index).unwrap_or(0).into())
+        .collect()
+}
+
+impl MarketState {
+    pub(crate) fn type_or_refuse(&self, type_id: &TypeId) -> Result<&CapabilityType, Refusal> {
+        let record = self.types.by_id.get(type_id).map(|record| &**record);
+        record.ok_or(Refusal::UnknownType { type_id: *type_id })
+    }
+
+    /// Whether the chain has had all these issuers. De-listed ones do no harm: their leaves are gone.
+    pub(crate) fn check_issuers(&self, issuers: IssuerMask) -> Result<(), Refusal> {
+        if issuers.is_subset_of(self.issuers.mask()) {
+            return Ok(());
+        }
+        Err(Refusal::UnknownIssuers {
+            mask: issuers.0,
+            known: self.issuers.0.len(),
+        })
+    }
+
+    /// The root rule: the latest block known to end with the proof's root, if that is good.
+    pub(crate) fn fresh_root(&self, proof: &ProofEvidence) -> Result<Height, Refusal> {
+        let root = proof.registry_root;
+        let height = self
+            .credentials
+            .root_height(&root)
+            .ok_or(Refusal::UnknownRoot { root })?;
+        for issuer in proof.issuers.iter() {
+            match self
+                .credentials
+                .last_revocation(&self.issuers, issuer, &proof.asset)
+            {
+                Some(revoked) if revoked > height => {
+                    return Err(Refusal::RootTooOld {
+                        asset: proof.asset,
+                        issuer,
+                        revoked,
+                    });
+                }
+                _ => {}
+            }
+        }
+        Ok(height)
+    }
+
+    /// Whether admitted evidence still stands: nothing it may rest on was revoked since.
+    pub(crate) fn stands(&self, evidence: &AdmittedEvidence) -> bool {
+        use tender_circuits::EvidenceKind;
+        let EvidenceSummary {
+            kind,
+            registry_root,
+            asset,
+            issuers,
+            serial,
+            ..
+        } = &evidence.summary;
+        match kind {
+            EvidenceKind::Proof => {
+                let fresh = self
+                    .credentials
+                    .root_height(registry_root)
+                    .max(Some(evidence.fresh_at));
+                let revocation = |issuer| {
+                    self.credentials
+                        .last_revocation(&self.issuers, issuer, asset)
+                };
+                issuers.iter().all(|issuer| revocation(issuer) <= fresh)
+            }
+            EvidenceKind::Attestation => issuers.iter().all(|issuer| {
+                self.issuers
+                    .at(issuer)
+                    .is_some_and(|row| row.delisted.is_none())
+                    && self
+                        .credentials
+                        .serial_revoked(issuer, asset, *serial)
+                        .is_none()
+            }),
+        }
+    }
+
+    /// What one unit of a class takes of a consumable type.
+    pub(crate) fn unit_of(&self, spec: &AuctionSpec, class: u16, type_id: &TypeId) -> Amounts {
+        let requirement = spec
+            .classes
+            .get(usize::from(class))
+            .and_then(|class| class.requirements.iter().find(|r| r.type_id == *type_id));
+        match (requirement, self.types.by_id.get(type_id)) {
+            (Some(requirement), Some(record)) => {
+                amounts_of(&record.schema, &requirement.requirement)
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// What all slots of a bid together take of its consumable type. At most 16 x 1024 x 2^32: no overflow.
+    pub(crate) fn demand(
+        &self,
+        spec: &AuctionSpec,
+        slots: &[ClassSlots],
+        type_id: &TypeId,
+    ) -> Amounts {
+        let mut demand = Amounts::new();
+        for ClassSlots { class, slots } in slots {
+            let unit = self.unit_of(spec, *class, type_id);
+            if demand.len() < unit.len() {
+                demand.resize(unit.len(), 0);
+            }
+            for (sum, amount) in demand.iter_mut().zip(unit) {
+                *sum = sum.saturating_add(amount.saturating_mul((*slots).into()));
+            }
+        }
+        demand
+    }
+}

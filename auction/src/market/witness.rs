@@ -1,0 +1,119 @@
+//! Clearing witnesses of a block: one per auction that clears in it, in clearing order.
+//!
+//! Layout: the canonical encoding of [`AuctionWitness`]; each class's witness is a versioned enum of [`crate::clearing`].
+
+use crate::clearing::{self, CheckError, Clearing, ClearingError, PaymentRule, Witness};
+use serde::{Deserialize, Serialize};
+use tender_wire::{CodecError, Digest, Wire, decode, encode};
+
+/// The witnesses of one auction, class by class.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuctionWitness {
+    /// In class order.
+    pub classes: Vec<Witness>,
+}
+
+impl Wire for AuctionWitness {
+    const NAME: &'static str = "auction witness";
+    /// A list and an index per task, an index per unit, and a few bytes per class.
+    const MAX_BYTES: usize = 8
+        + crate::task::MAX_CLASSES * 32
+        + crate::task::MAX_TASKS * 8
+        + crate::task::MAX_UNITS as usize * 4;
+}
+
+/// Why witnesses are refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WitnessError {
+    /// An auction clears in this block and has none.
+    #[error("an auction clears in this block without a witness")]
+    Missing,
+    /// More than auctions that clear.
+    #[error("{0} witnesses more than auctions that clear")]
+    LeftOver(usize),
+    /// Not the bytes of one.
+    #[error("{0}")]
+    Malformed(#[from] CodecError),
+    /// Not one per class.
+    #[error("{found} classes, the auction has {expected}")]
+    Classes {
+        /// Classes of the auction.
+        expected: usize,
+        /// Classes of the witness.
+        found: usize,
+    },
+    /// Not the optimum.
+    #[error("class {class}: {error}")]
+    Refused {
+        /// The class.
+        class: usize,
+        /// The checker's reason.
+        error: CheckError,
+    },
+    /// The market itself cannot be cleared.
+    #[error("class {class}: {error}")]
+    Unclearable {
+        /// The class.
+        class: usize,
+        /// The solver's reason.
+        error: ClearingError,
+    },
+}
+
+/// Where clearings come from.
+pub(crate) enum Witnesses<'a> {
+    /// A proposer solves, and keeps the witnesses.
+    Solve(Vec<Vec<u8>>),
+    /// Everybody else checks those of the block, in order.
+    Check(std::slice::Iter<'a, Vec<u8>>),
+}
+
+impl Witnesses<'_> {
+    /// Clears the classes of one auction.
+    pub(crate) fn clear(
+        &mut self,
+        markets: &[clearing::Market],
+        seed: &Digest,
+        rule: PaymentRule,
+    ) -> Result<Vec<Clearing>, WitnessError> {
+        match self {
+            Witnesses::Solve(solved) => {
+                let mut classes = Vec::new();
+                let mut clearings = Vec::new();
+                for (class, market) in markets.iter().enumerate() {
+                    let (witness, clearing) = clearing::clear(market, seed, rule)
+                        .map_err(|error| WitnessError::Unclearable { class, error })?;
+                    classes.push(witness);
+                    clearings.push(clearing);
+                }
+                solved.push(encode(&AuctionWitness { classes }));
+                Ok(clearings)
+            }
+            Witnesses::Check(given) => {
+                let AuctionWitness { classes } =
+                    decode(given.next().ok_or(WitnessError::Missing)?)?;
+                if classes.len() != markets.len() {
+                    return Err(WitnessError::Classes {
+                        expected: markets.len(),
+                        found: classes.len(),
+                    });
+                }
+                let judged = markets.iter().zip(&classes).enumerate();
+                let cleared = judged.map(|(class, (market, witness))| {
+                    clearing::check(market, seed, rule, witness)
+                        .map_err(|error| WitnessError::Refused { class, error })
+                });
+                cleared.collect()
+            }
+        }
+    }
+
+    /// The witnesses solved, or an error if some were given that nothing asked for.
+    pub(crate) fn finish(self) -> Result<Vec<Vec<u8>>, WitnessError> {
+        match self {
+            Witnesses::Solve(solved) => Ok(solved),
+            Witnesses::Check(rest) if rest.len() == 0 => Ok(Vec::new()),
+            Witnesses::Check(rest) => Err(WitnessError::LeftOver(rest.len())),
+        }
+    }
+}
