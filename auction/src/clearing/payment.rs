@@ -5,6 +5,7 @@ use std::{cmp::Reverse, collections::BTreeMap};
 
 /// What each winner gets above its price, by (task, bid) position.
 pub(super) fn vcg_shares(matching: &mut Matching) -> BTreeMap<(usize, usize), u64> {
+    matching.minimise_duals();
     let mut shares = BTreeMap::new();
     for (bidder, entries) in matching.by_bidder() {
         let profit = matching.contribution(bidder, &entries);

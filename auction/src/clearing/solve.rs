@@ -136,6 +136,60 @@ impl Matching {
         u128::try_from(fall).unwrap_or(0) // never negative: the bidder's bids only add choices
     }
 
+    /// Lowers every task's dual as far as it goes, raising bids' duals to match: the worth of a unit becomes exactly the distance
+    /// from it to an end. Any optimal duals would do; under these a fill after a small change ends at once, or near by.
+    pub(super) fn minimise_duals(&mut self) {
+        let bids = self.graph.of_bid.len();
+        let mut distance: Vec<Option<Weight>> = vec![None; self.nodes.len()];
+        let mut heap = BinaryHeap::new();
+        for bid in self.graph.bids().filter(|&bid| self.free[bid] > 0) {
+            heap.push(Reverse((Weight::ZERO, bid)));
+        }
+        for node in bids..self.nodes.len() {
+            heap.push(Reverse((self.nodes[node].dual, node)));
+        }
+        let mut farthest = Weight::ZERO;
+        while let Some(Reverse((near, node))) = heap.pop() {
+            if distance[node].is_some() {
+                continue;
+            }
+            distance[node] = Some(near);
+            farthest = near;
+            // Backwards: to the tasks that could take this bid, or to the bids that could leave this task.
+            let (of_bid, of_task) = if node < bids {
+                (self.graph.of_bid[node].clone(), &[][..])
+            } else {
+                (
+                    0..0,
+                    self.graph.of_task[node.saturating_sub(bids)].as_slice(),
+                )
+            };
+            for e in of_bid.chain(of_task.iter().copied()) {
+                let entry = &self.graph.entries[e];
+                let task = bids.saturating_add(entry.task);
+                let previous = if node < bids { task } else { entry.bid };
+                if self.won[e] == (node < bids) || distance[previous].is_some() {
+                    continue;
+                }
+                let duals = self.nodes[entry.bid].dual.plus(self.nodes[task].dual);
+                let cost = if self.won[e] {
+                    entry.weight().minus(duals)
+                } else {
+                    duals.minus(entry.weight())
+                };
+                heap.push(Reverse((near.plus(cost), previous)));
+            }
+        }
+        for (index, node) in self.nodes.iter_mut().enumerate() {
+            let step = distance[index].unwrap_or(farthest); // a bid without slots leads nowhere
+            node.dual = if index < bids {
+                node.dual.plus(step)
+            } else {
+                node.dual.minus(step)
+            };
+        }
+    }
+
     pub(super) fn has_won(&self, entry: usize) -> bool {
         self.won[entry]
     }

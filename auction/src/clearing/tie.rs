@@ -42,6 +42,7 @@ impl TieKey {
         let mut sip = SipHasher24::new_with_key(&self.key);
         sip.write(bid.as_ref());
         sip.write(&task.to_le_bytes());
-        sip.finish().wrapping_shr(self.shift).saturating_add(1)
+        let bits = sip.finish().checked_shr(self.shift).unwrap_or(0);
+        bits.saturating_add(1)
     }
 }

@@ -1,0 +1,406 @@
+//! The solver against the definition, and what a witness and a market must be.
+
+use super::{
+    markets::{Draw, seed, small},
+    oracle,
+};
+use crate::clearing::{
+    CheckError, ClearingError, MAX_BIDS, MAX_ENTRIES, MAX_PRICE, Market, MarketBid, MarketTask,
+    PaymentRule, Witness, check, clear, clear_with, graph::Graph, solve, solve::Matching, tie,
+    tie_seed,
+};
+use std::{collections::BTreeMap, time::Instant};
+use tender_wire::{AuctionId, BidId, Price, PublicKey, decode, encode};
+
+const RULES: [PaymentRule; 2] = [PaymentRule::Vcg, PaymentRule::PayAsBid];
+
+#[test]
+fn every_small_market_clears_as_enumeration_says() {
+    let mut draw = Draw(1);
+    let mut nonces = BTreeMap::<Option<u32>, u32>::new();
+    for number in 0..3000 {
+        let market = small(&mut draw);
+        let seed = seed(number);
+        let rule = RULES[(number % 4 == 3) as usize];
+        // Few bits of hash leave ties that only the nonce resolves, or nothing does.
+        for bits in [tie::BITS, 0, 1, 2, 3] {
+            let expected = oracle::clearing(&market, &seed, rule, bits);
+            *nonces
+                .entry(expected.as_ref().map(|c| c.nonce))
+                .or_default() += 1;
+            let found = clear_with(&market, &seed, rule, bits);
+            match expected {
+                Some(expected) => {
+                    assert_eq!(found.unwrap().1, expected, "{number} {bits} {market:?}")
+                }
+                None => assert_eq!(
+                    found.unwrap_err(),
+                    ClearingError::NoUniqueOptimum { tried: 8 },
+                    "{number} {bits} {market:?}"
+                ),
+            }
+        }
+    }
+    // The search for a nonce was really exercised, and so was its end.
+    assert!(
+        nonces.keys().filter(|n| n.is_some()).count() >= 5,
+        "{nonces:?}"
+    );
+    assert!(nonces[&None] > 100, "{nonces:?}");
+}
+
+#[test]
+fn check_accepts_what_solve_proposes_and_pays_between_price_and_reserve() {
+    let mut draw = Draw(2);
+    for number in 0..3000 {
+        let market = small(&mut draw);
+        for rule in RULES {
+            let witness = solve(&market, &seed(number), rule).unwrap();
+            let witness = decode::<Witness>(&encode(&witness)).unwrap();
+            let clearing = check(&market, &seed(number), rule, &witness).unwrap();
+            assert_eq!(
+                clear(&market, &seed(number), rule).unwrap(),
+                (witness, clearing.clone())
+            );
+            for award in &clearing.awards {
+                let reserve = market
+                    .tasks
+                    .iter()
+                    .find(|t| t.id == award.task)
+                    .unwrap()
+                    .reserve;
+                assert!(award.price <= award.payment && award.payment <= reserve);
+                assert!(rule == PaymentRule::Vcg || award.payment == award.price);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_order_in_which_a_solver_admits_tasks_does_not_matter() {
+    let mut draw = Draw(3);
+    for number in 0..2000 {
+        let market = small(&mut draw);
+        let key = tie::TieKey::new(&seed(number), 0, tie::BITS);
+        let won = |order: Vec<usize>| {
+            let mut graph = Graph::new(&market).unwrap();
+            graph.break_ties(&market, &key);
+            let matching = Matching::optimal_in_order(graph, order);
+            (0..matching.graph().entries.len())
+                .map(|e| matching.has_won(e))
+                .collect::<Vec<_>>()
+        };
+        let mut order: Vec<_> = (0..market.tasks.len()).collect();
+        let expected = won(order.clone());
+        for _ in 0..4 {
+            for i in (1..order.len()).rev() {
+                order.swap(i, draw.below(i as u64 + 1) as usize);
+            }
+            assert_eq!(won(order.clone()), expected);
+        }
+    }
+}
+
+#[test]
+fn only_a_sorted_market_within_bounds_is_cleared() {
+    let task = |id, reserve| MarketTask {
+        id,
+        reserve: Price(reserve),
+        quantity: 1,
+    };
+    let bid = |id: u8, entries: &[(u32, u64)]| MarketBid {
+        bid_id: BidId([id; 32]),
+        bidder: PublicKey([id; 32]),
+        slots: 1,
+        entries: entries.iter().map(|(t, p)| (*t, Price(*p))).collect(),
+    };
+    let top = MAX_PRICE.0;
+    let id = BidId([1; 32]);
+    let price = |price, reserve| {
+        Some(ClearingError::Price {
+            id,
+            task: 1,
+            price,
+            reserve,
+        })
+    };
+    let reserve = |reserve| Some(ClearingError::Reserve { task: 1, reserve });
+    for (desc, tasks, bids, expected) in [
+        ("nothing", vec![], vec![], None),
+        (
+            "the ends of the range",
+            vec![task(1, top)],
+            vec![bid(1, &[(1, 1)]), bid(2, &[(1, top)])],
+            None,
+        ),
+        (
+            "task twice",
+            vec![task(1, 5), task(1, 5)],
+            vec![],
+            Some(ClearingError::TaskOrder { id: 1 }),
+        ),
+        (
+            "tasks unsorted",
+            vec![task(2, 5), task(1, 5)],
+            vec![],
+            Some(ClearingError::TaskOrder { id: 1 }),
+        ),
+        (
+            "bid twice",
+            vec![],
+            vec![bid(1, &[]), bid(1, &[])],
+            Some(ClearingError::BidOrder { id }),
+        ),
+        (
+            "bids unsorted",
+            vec![],
+            vec![bid(2, &[]), bid(1, &[])],
+            Some(ClearingError::BidOrder { id }),
+        ),
+        (
+            "entry twice",
+            vec![task(1, 5)],
+            vec![bid(1, &[(1, 1), (1, 2)])],
+            Some(ClearingError::EntryOrder { id, task: 1 }),
+        ),
+        (
+            "unknown task",
+            vec![task(1, 5)],
+            vec![bid(1, &[(3, 1)])],
+            Some(ClearingError::UnknownTask { id, task: 3 }),
+        ),
+        (
+            "T15 price zero",
+            vec![task(1, 5)],
+            vec![bid(1, &[(1, 0)])],
+            price(0, 5),
+        ),
+        (
+            "T15 price above the reserve",
+            vec![task(1, 5)],
+            vec![bid(1, &[(1, 6)])],
+            price(6, 5),
+        ),
+        (
+            "T15 price that would wrap",
+            vec![task(1, 5)],
+            vec![bid(1, &[(1, u64::MAX)])],
+            price(u64::MAX, 5),
+        ),
+        ("reserve zero", vec![task(1, 0)], vec![], reserve(0)),
+        (
+            "T15 reserve too high",
+            vec![task(1, top + 1)],
+            vec![],
+            reserve(top + 1),
+        ),
+    ] {
+        let market = Market { tasks, bids };
+        assert_eq!(market.check().err(), expected, "{desc}");
+        for rule in RULES {
+            assert_eq!(solve(&market, &seed(0), rule).err(), expected, "{desc}");
+        }
+    }
+}
+
+#[test]
+fn t15_sums_of_the_highest_surpluses_do_not_wrap() {
+    let market = large(3000, 64, 20, 10, |_| Price(1));
+    let clearing = clear(&market, &seed(0), PaymentRule::Vcg).unwrap().1;
+    assert_eq!(
+        clearing.total_surplus,
+        clearing.awards.len() as u128 * u128::from(MAX_PRICE.0 - 1)
+    );
+    assert_eq!(clearing.awards.len(), 64 * 20);
+    assert!(clearing.total_surplus > u128::from(u64::MAX / 20));
+}
+
+/// A market of identical reserves where each bid covers `width` tasks and two bids are one bidder's; bids have one slot where there are as
+/// many as tasks, else up to three.
+fn large(
+    bids: u64,
+    tasks: u64,
+    quantity: u32,
+    width: u64,
+    mut price: impl FnMut(u64) -> Price,
+) -> Market {
+    let mut draw = Draw(bids ^ tasks);
+    let mut market = Market {
+        tasks: (0..tasks)
+            .map(|id| MarketTask {
+                id: id as u32,
+                reserve: MAX_PRICE,
+                quantity,
+            })
+            .collect(),
+        bids: (0..bids)
+            .map(|number| {
+                let mut entries = BTreeMap::new();
+                while entries.len() < width as usize {
+                    let task = draw.below(tasks);
+                    entries.insert(task as u32, price(draw.next()));
+                }
+                MarketBid {
+                    bid_id: super::markets::bid_id(number),
+                    bidder: PublicKey(super::markets::bid_id(number / 2).0),
+                    slots: if tasks == bids {
+                        1
+                    } else {
+                        1 + (number % 3) as u32
+                    },
+                    entries: entries.into_iter().collect(),
+                }
+            })
+            .collect(),
+    };
+    market.bids.sort_by_key(|bid| bid.bid_id);
+    market
+}
+
+/// Prints times (`--nocapture`); asserts only that thousands of entries stay far from a block's time.
+#[test]
+fn thousands_of_entries_clear_quickly() {
+    for (desc, bids, tasks, quantity, range) in [
+        ("5,000 entries, spread prices", 500, 500, 1, u64::MAX),
+        ("5,000 entries, ten prices", 500, 500, 1, 10),
+        ("5,000 entries, all tied", 500, 500, 1, 1),
+        ("20,000 entries, as many bids as units", 2000, 2000, 1, 1000),
+        ("20,000 entries, scarce tasks", 2000, 64, 3, 1000),
+        ("20,000 entries, scarce bids", 2000, 2000, 3, 1000),
+    ] {
+        let market = large(bids, tasks, quantity, 10, |n| {
+            Price(1 + n % range % (MAX_PRICE.0 - 1))
+        });
+        let start = Instant::now();
+        let witness = solve(&market, &seed(0), PaymentRule::Vcg).unwrap();
+        let solved = start.elapsed();
+        let clearing = check(&market, &seed(0), PaymentRule::Vcg, &witness).unwrap();
+        let checked = start.elapsed() - solved;
+        println!(
+            "{desc}: {} units, solve {solved:.1?}, check {checked:.1?}",
+            clearing.awards.len()
+        );
+        assert!(checked.as_secs() < 10, "{desc}: {checked:?}");
+    }
+}
+
+/// As many bids and entries as there may be; prints its time (`--nocapture`).
+#[test]
+fn the_largest_market_clears() {
+    let width = (MAX_ENTRIES / MAX_BIDS) as u64;
+    let market = large(MAX_BIDS as u64, 1 << 15, 2, width, |n| {
+        Price(1 + n % 1_000_000)
+    });
+    let start = Instant::now();
+    let (_, clearing) = clear(&market, &seed(0), PaymentRule::Vcg).unwrap();
+    println!(
+        "{MAX_ENTRIES} entries: {} units, {:.1?}",
+        clearing.awards.len(),
+        start.elapsed()
+    );
+    assert_eq!(clearing.awards.len(), 1 << 16);
+    // One more entry is refused, before any work.
+    let mut over = market;
+    over.bids[0].entries.push((u32::MAX, Price(1)));
+    let refusal = solve(&over, &seed(0), PaymentRule::Vcg).unwrap_err();
+    assert_eq!(
+        refusal,
+        ClearingError::TooLarge {
+            what: "entries",
+            found: MAX_ENTRIES + 1,
+            max: MAX_ENTRIES
+        }
+    );
+}
+
+#[test]
+fn mutated_witnesses_are_refused() {
+    let mut draw = Draw(4);
+    let mut refusals = BTreeMap::<String, u32>::new();
+    for number in 0..1500 {
+        let market = small(&mut draw);
+        let Witness::V1 { nonce, winners } =
+            solve(&market, &seed(number), PaymentRule::Vcg).unwrap();
+        for kind in 0..8 {
+            let (mut nonce, mut winners) = (nonce, winners.clone());
+            let task = draw.below(winners.len() as u64) as usize;
+            let bid = draw.below(market.bids.len() as u64 + 1) as u32;
+            match kind {
+                0 => nonce = nonce.wrapping_sub(1),
+                1 => nonce += 1,
+                2 => drop(winners.pop()),
+                3 => winners.push(vec![]),
+                4 => drop(winners[task].pop()),
+                5 => winners[task].push(bid),
+                6 => winners[task].insert(0, bid),
+                _ => winners[task].reverse(),
+            }
+            let mutated = Witness::V1 { nonce, winners };
+            let refusal = check(&market, &seed(number), PaymentRule::Vcg, &mutated);
+            if mutated == solve(&market, &seed(number), PaymentRule::Vcg).unwrap() {
+                assert!(refusal.is_ok());
+                continue;
+            }
+            let name = format!("{:?}", refusal.unwrap_err());
+            let name = name.split([' ', '{', '(']).next().unwrap().to_string();
+            *refusals.entry(name).or_default() += 1;
+        }
+    }
+    let seen: Vec<_> = refusals.keys().map(String::as_str).collect();
+    assert_eq!(
+        seen,
+        [
+            "NoEntry",
+            "Nonce",
+            "NotOptimal",
+            "Quantity",
+            "Slots",
+            "Tasks",
+            "WinnerOrder"
+        ]
+    );
+}
+
+#[test]
+fn a_feasible_but_worse_assignment_is_refused() {
+    let mut draw = Draw(5);
+    for number in 0..300 {
+        let market = small(&mut draw);
+        let Witness::V1 { nonce, mut winners } =
+            solve(&market, &seed(number), PaymentRule::Vcg).unwrap();
+        if winners.iter().all(Vec::is_empty) {
+            continue;
+        }
+        winners.iter_mut().for_each(Vec::clear);
+        let worse = Witness::V1 { nonce, winners };
+        let refusal = check(&market, &seed(number), PaymentRule::Vcg, &worse);
+        assert!(matches!(refusal, Err(CheckError::NotOptimal { .. })));
+    }
+}
+
+#[test]
+fn the_tie_seed_covers_every_opened_bid_in_any_order() {
+    let auction = AuctionId([7; 32]);
+    let opened = [
+        (BidId([1; 32]), [5; 32]),
+        (BidId([2; 32]), [6; 32]),
+        (BidId([3; 32]), [6; 32]),
+    ];
+    let seed = tie_seed(&auction, &opened);
+    let mut turned = opened;
+    turned.reverse();
+    assert_eq!(tie_seed(&auction, &turned), seed);
+    // T25: one salt more, less or different changes it.
+    assert_ne!(tie_seed(&auction, &opened[..2]), seed);
+    turned[0].1 = [9; 32];
+    assert_ne!(tie_seed(&auction, &turned), seed);
+    assert_ne!(tie_seed(&AuctionId([8; 32]), &opened), seed);
+    assert_eq!(seed.to_string(), GOLDEN_SEED);
+    assert_eq!(
+        tie::TieKey::new(&seed, 1, tie::BITS).h(&opened[0].0, 42),
+        GOLDEN_H
+    );
+}
+
+const GOLDEN_SEED: &str = "c9b24694d2cb2a0ee7c178716f78717076bf213248352a0c617cf107138f5215";
+const GOLDEN_H: u64 = 22_267_026_160_297_127;
