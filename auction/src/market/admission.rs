@@ -54,7 +54,11 @@ impl MarketState {
     }
 }
 
-fn check_seal_key(state: &MarketState, at: Clock, tx: &SealKeyTx) -> Result<(), Refusal> {
+pub(super) fn check_seal_key(
+    state: &MarketState,
+    at: Clock,
+    tx: &SealKeyTx,
+) -> Result<(), Refusal> {
     let auction = state.auction_or_refuse(&tx.auction)?;
     match auction.phase {
         Phase::Keys { until } if at.height > auction.opened && at.height <= until => {}
@@ -88,7 +92,11 @@ fn check_seal_key(state: &MarketState, at: Clock, tx: &SealKeyTx) -> Result<(), 
     })
 }
 
-fn check_seal_reveal(state: &MarketState, at: Clock, tx: &SealRevealTx) -> Result<(), Refusal> {
+pub(super) fn check_seal_reveal(
+    state: &MarketState,
+    at: Clock,
+    tx: &SealRevealTx,
+) -> Result<(), Refusal> {
     let (auction_id, rank) = (tx.auction, tx.rank);
     let auction = state.auction_or_refuse(&auction_id)?;
     match auction.phase {
@@ -116,7 +124,7 @@ fn check_seal_reveal(state: &MarketState, at: Clock, tx: &SealRevealTx) -> Resul
     })
 }
 
-fn check_signed(state: &MarketState, at: Clock, tx: &SignedTx) -> Result<(), Refusal> {
+pub(super) fn check_signed(state: &MarketState, at: Clock, tx: &SignedTx) -> Result<(), Refusal> {
     if let Action::OpenAuction(spec) = &tx.action {
         spec.check().map_err(|error| Refusal::Spec { error })?;
     }

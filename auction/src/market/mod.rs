@@ -20,20 +20,28 @@
 //! (verdicts, openings) make it faster and never change a result.
 
 pub mod admission;
+mod application;
 pub mod auction;
 pub mod bids;
 pub mod cache;
+pub mod event;
+pub mod execute;
 pub mod governance;
+pub mod lifecycle;
+mod opening;
 pub mod query;
 pub mod refusal;
 pub mod registry;
 pub mod sealing;
+pub mod settle;
 pub mod state;
 pub mod table;
 pub mod verifier;
 pub mod witness;
 
 pub use auction::{AdmittedBid, Auction, Award, Phase};
+pub use event::{BlockOutcome, Event};
+pub use execute::ExecutionError;
 pub use refusal::Refusal;
 pub use sealing::duties;
 pub use state::{Clock, MarketState};
@@ -42,6 +50,7 @@ pub use verifier::{ProofVerifier, RememberingVerifier};
 use crate::genesis::{Genesis, GenesisError};
 use auction::Auctions;
 use governance::{Governance, Validators};
+use opening::Openings;
 use registry::{Credentials, Issuers};
 use state::{Endings, Rules, Sequences, Types};
 use std::{
@@ -56,6 +65,7 @@ pub struct Market {
     genesis: Genesis,
     initial: MarketState,
     verifier: Arc<dyn ProofVerifier>,
+    openings: Openings,
 }
 
 impl Market {
@@ -81,6 +91,7 @@ impl Market {
             genesis,
             initial,
             verifier,
+            openings: Openings::default(),
         })
     }
 

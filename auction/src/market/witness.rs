@@ -2,7 +2,10 @@
 //!
 //! Layout: the canonical encoding of [`AuctionWitness`]; each class's witness is a versioned enum of [`crate::clearing`].
 
-use crate::clearing::{self, CheckError, Clearing, ClearingError, PaymentRule, Witness};
+use crate::{
+    clearing::{self, CheckError, Clearing, ClearingError, PaymentRule, Witness},
+    task::AuctionSpec,
+};
 use serde::{Deserialize, Serialize};
 use tender_wire::{CodecError, Digest, Wire, decode, encode};
 
@@ -20,6 +23,16 @@ impl Wire for AuctionWitness {
         + crate::task::MAX_CLASSES * 32
         + crate::task::MAX_TASKS * 8
         + crate::task::MAX_UNITS as usize * 4;
+}
+
+/// Bytes the witness of an auction takes at most.
+pub(crate) fn room(spec: &AuctionSpec) -> usize {
+    let per_class = spec.classes.len().saturating_mul(32);
+    let units = spec
+        .tasks
+        .iter()
+        .map(|task| (task.quantity as usize).saturating_mul(4).saturating_add(8));
+    units.fold(per_class.saturating_add(8), usize::saturating_add)
 }
 
 /// Why witnesses are refused.

@@ -1,0 +1,559 @@
+//! Settling a closed auction: open its bids, judge every entry, clear every class, write down every outcome.
+//!
+//! Order of judgement for a bid: `Suspended`, `SealInvalid`, `NoEntries`, `NoCapacity` put it out whole. For an entry: `UnknownTask`,
+//! `NoSlots`, `NotEvidenced`, `NotCovered`, `AboveReserve`; what is left competes in its class.
+//!
+//! Invariant: the tie-breaking seed takes in the salt of every live bid that opened, whatever else is wrong with it, so nobody
+//! chooses it late (THREATS T25). Bounds: the auction's bids x its entries; [`MAX_RUNNERS_UP`] per task.
+
+use super::{
+    auction::{AdmittedBid, Auction, Award, Phase},
+    event::Event,
+    execute::{Run, after},
+    opening::Opening,
+    state::MarketState,
+    witness::{WitnessError, Witnesses},
+};
+use crate::{
+    clearing::{self, Clearing, MarketBid, MarketTask, tie_seed},
+    outcome::{
+        AuctionEnd, AuctionRecord, AwardState, BidReason, BidRecord, EntryOutcome, EntryRecord,
+        OutcomeRecord, UnitOutcome, UnitRecord,
+    },
+    task::{Class, Requirement, Task},
+    transaction::AwardRef,
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+use tender_wire::{AuctionId, BidId, Height, Price};
+
+/// Runners-up kept per task after clearing.
+pub const MAX_RUNNERS_UP: usize = 16;
+
+/// An entry that competes: what it takes to build the class's market and to write its outcome.
+type Competing = BTreeMap<BidId, Vec<(u32, Price)>>;
+
+/// What is known of a closed auction once its bids are open.
+struct Judged {
+    /// Bids out as a whole.
+    out: BTreeMap<BidId, BidReason>,
+    /// Entries that do not compete, each with its reason.
+    lost: Vec<(BidId, u32, Price, EntryOutcome)>,
+    /// Per class, entries that compete.
+    competing: Vec<Competing>,
+    /// Per task, covering entries, and those within the reserve.
+    interest: BTreeMap<u32, (u32, u32)>,
+}
+
+impl Run<'_> {
+    /// Clears one auction.
+    pub(crate) fn settle(
+        &mut self,
+        id: &AuctionId,
+        closed: Height,
+        witnesses: &mut Witnesses<'_>,
+    ) -> Result<(), WitnessError> {
+        // A copy of the row, to read while the state is edited: bids and specification are behind `Arc`s.
+        let Some(auction) = self.state.auction(id).cloned() else {
+            return Ok(());
+        };
+        let openings = self.market.openings.open_all(&self.state.chain(), &auction);
+        let salts: Vec<_> = openings
+            .iter()
+            .filter_map(|(bid, opening)| Some((*bid, opening.as_ref()?.salt)))
+            .collect();
+        let seed = tie_seed(id, &salts);
+        let judged = judge(&self.state, &auction, closed, &openings);
+        let markets: Vec<_> = (0u16..)
+            .zip(&judged.competing)
+            .map(|(class, competing)| market_of(&auction, class, competing))
+            .collect();
+        let clearings = witnesses.clear(&markets, &seed, auction.spec.payment)?;
+
+        let assigned = self.reserve_awards(&auction, &markets, &clearings);
+        self.record_bids(&auction, &judged);
+        for (market, clearing) in markets.iter().zip(&clearings) {
+            self.record_entries(&auction, market, clearing);
+            self.record_units(&auction, market, clearing, &judged.interest);
+        }
+        self.record(OutcomeRecord::Auction(AuctionRecord {
+            auction: *id,
+            end: AuctionEnd::Cleared {
+                seed,
+                nonces: clearings.iter().map(|clearing| clearing.nonce).collect(),
+                bids: u32::try_from(auction.bids.len()).unwrap_or(u32::MAX),
+                surplus: clearings
+                    .iter()
+                    .fold(0, |sum: u128, c| sum.saturating_add(c.total_surplus)),
+            },
+        }));
+        self.events.push(Event::Cleared {
+            auction: *id,
+            assigned,
+        });
+        self.forget_bids(&auction, &markets, &clearings);
+        Ok(())
+    }
+
+    /// Turns winners into assignments. Every bid was judged against the ledger with all its slots, so what it won fits.
+    fn reserve_awards(
+        &mut self,
+        auction: &Auction,
+        markets: &[clearing::Market],
+        clearings: &[Clearing],
+    ) -> usize {
+        let accept_by = after(self.at.height, auction.spec.windows.accept);
+        let mut awards = BTreeMap::new();
+        for ((class, market), clearing) in (0u16..).zip(markets).zip(clearings) {
+            for award in &clearing.awards {
+                let Some(bid) = bid_at(auction, market, award.bid) else {
+                    continue;
+                };
+                let type_id = bid.consumable();
+                let amounts =
+                    type_id.map_or_else(Vec::new, |t| self.state.unit_of(&auction.spec, class, &t));
+                self.state
+                    .ledger
+                    .edit()
+                    .reserve(bid.asset, bid.bidder, type_id, &amounts);
+                let key = AwardRef {
+                    auction: auction.id,
+                    task: award.task,
+                    bid: bid.id,
+                };
+                let row = Award {
+                    bidder: bid.bidder,
+                    asset: bid.asset,
+                    type_id,
+                    amounts,
+                    payment: award.payment,
+                    state: AwardState::Assigned,
+                    accept_by,
+                };
+                awards.insert(key, row);
+            }
+        }
+        let assigned = awards.len();
+        self.edit(&auction.id, |row| row.awards = awards);
+        assigned
+    }
+
+    /// Bids out whole, replaced bids, and entries that never competed.
+    fn record_bids(&mut self, auction: &Auction, judged: &Judged) {
+        for (id, reason) in &judged.out {
+            if let Some(bid) = auction.bids.get(id) {
+                self.record_bid(auction.id, bid, reason.clone());
+            }
+        }
+        self.record_replaced(auction);
+        for (id, task, price, outcome) in &judged.lost {
+            if let Some(bid) = auction.bids.get(id) {
+                self.record(entry_record(auction, bid, *task, *price, outcome.clone()));
+            }
+        }
+    }
+
+    fn record_bid(&mut self, auction: AuctionId, bid: &AdmittedBid, reason: BidReason) {
+        let (bid, bidder, asset) = (bid.id, bid.bidder, bid.asset);
+        self.record(OutcomeRecord::Bid(BidRecord {
+            auction,
+            bid,
+            bidder,
+            asset,
+            reason,
+        }));
+    }
+
+    fn record_replaced(&mut self, auction: &Auction) {
+        for (bid, replaced) in &auction.replaced {
+            self.record(OutcomeRecord::Bid(BidRecord {
+                auction: auction.id,
+                bid: *bid,
+                bidder: replaced.bidder,
+                asset: replaced.asset,
+                reason: BidReason::Replaced { by: replaced.by },
+            }));
+        }
+    }
+
+    /// Entries that competed: won, outbid, or left out of a task that has units to spare.
+    fn record_entries(
+        &mut self,
+        auction: &Auction,
+        market: &clearing::Market,
+        clearing: &Clearing,
+    ) {
+        let won: BTreeMap<(u32, usize), Price> = clearing
+            .awards
+            .iter()
+            .map(|award| ((award.task, award.bid), award.payment))
+            .collect();
+        let filled = filled_units(clearing);
+        for (index, row) in market.bids.iter().enumerate() {
+            let Some(bid) = auction.bids.get(&row.bid_id) else {
+                continue;
+            };
+            for (task, price) in &row.entries {
+                let quantity = auction
+                    .spec
+                    .tasks
+                    .get(*task as usize)
+                    .map_or(0, |task| task.quantity);
+                let full = filled
+                    .get(task)
+                    .is_some_and(|units| units.len() >= quantity as usize);
+                let lowest = clearing
+                    .lowest
+                    .get(task)
+                    .and_then(|lowest| market.bids.get(*lowest));
+                let outcome = match (won.get(&(*task, index)), lowest) {
+                    (Some(payment), _) => EntryOutcome::Won { payment: *payment },
+                    (None, Some(lowest)) if full => EntryOutcome::Outbid { by: lowest.bid_id },
+                    _ => EntryOutcome::SlotsUsed,
+                };
+                self.record(entry_record(auction, bid, *task, *price, outcome));
+            }
+        }
+    }
+
+    fn record_units(
+        &mut self,
+        auction: &Auction,
+        market: &clearing::Market,
+        clearing: &Clearing,
+        interest: &BTreeMap<u32, (u32, u32)>,
+    ) {
+        let filled = filled_units(clearing);
+        let id_of = |index: &usize| market.bids.get(*index).map(|bid| bid.bid_id);
+        for task in &market.tasks {
+            let winners = filled.get(&task.id).map_or(&[][..], Vec::as_slice);
+            let (covering, within) = interest.get(&task.id).copied().unwrap_or_default();
+            let runner_up = clearing
+                .runners_up
+                .get(&task.id)
+                .and_then(|bids| bids.first())
+                .and_then(id_of);
+            for unit in 0..task.quantity {
+                let winner = winners
+                    .get(unit as usize)
+                    .and_then(|(bid, payment)| Some((id_of(bid)?, *payment)));
+                let outcome = match winner {
+                    Some((bid, payment)) => UnitOutcome::Filled {
+                        bid,
+                        payment,
+                        runner_up,
+                    },
+                    None if covering <= unit => UnitOutcome::NoCoveringBid,
+                    None if within <= unit => UnitOutcome::AboveReserve,
+                    None => UnitOutcome::NoCapacity,
+                };
+                self.record(OutcomeRecord::Unit(UnitRecord {
+                    auction: auction.id,
+                    task: task.id,
+                    unit,
+                    outcome,
+                }));
+            }
+        }
+    }
+
+    /// Bids are no longer live; those that won or may still win stay for the life of the assignments.
+    fn forget_bids(
+        &mut self,
+        auction: &Auction,
+        markets: &[clearing::Market],
+        clearings: &[Clearing],
+    ) {
+        let mut runners_up: BTreeMap<u32, Vec<(BidId, Price)>> = BTreeMap::new();
+        for (market, clearing) in markets.iter().zip(clearings) {
+            for (task, bids) in &clearing.runners_up {
+                let priced = bids.iter().filter_map(|index| {
+                    let bid = market.bids.get(*index)?;
+                    let entry = bid.entries.iter().find(|(entry, _)| entry == task)?;
+                    Some((bid.bid_id, entry.1))
+                });
+                runners_up.insert(*task, priced.take(MAX_RUNNERS_UP).collect());
+            }
+        }
+        let cleared = self.at.height;
+        self.edit(&auction.id, |row| {
+            let waiting = runners_up.values().flatten().map(|(bid, _)| *bid);
+            let kept: BTreeSet<_> = waiting
+                .chain(row.awards.keys().map(|award| award.bid))
+                .collect();
+            row.bids.retain(|id, _| kept.contains(id));
+            row.by_asset.clear();
+            row.replaced.clear();
+            row.suspended.clear();
+            row.runners_up = runners_up;
+            row.phase = Phase::Settled { cleared };
+        });
+        self.unbind(auction);
+    }
+
+    /// Ends an auction without a clearing: nothing is assigned, nothing stays bound.
+    pub(crate) fn void(&mut self, id: &AuctionId, end: AuctionEnd) {
+        let Some(auction) = self.state.auction(id).cloned() else {
+            return;
+        };
+        self.record(OutcomeRecord::Auction(AuctionRecord { auction: *id, end }));
+        for bid in auction.bids.values() {
+            self.record_bid(*id, bid, BidReason::AuctionVoid);
+        }
+        self.record_replaced(&auction);
+        for (task, index) in auction.spec.tasks.iter().zip(0u32..) {
+            for unit in 0..task.quantity {
+                let outcome = UnitOutcome::AuctionVoid;
+                self.record(OutcomeRecord::Unit(UnitRecord {
+                    auction: *id,
+                    task: index,
+                    unit,
+                    outcome,
+                }));
+            }
+        }
+        self.state.auctions.edit().by_id.remove(id);
+        self.unbind(&auction);
+        self.events.push(Event::Void { auction: *id });
+    }
+
+    fn unbind(&mut self, auction: &Auction) {
+        if !auction.bids.is_empty() {
+            let ledger = self.state.ledger.edit();
+            auction
+                .bids
+                .values()
+                .for_each(|bid| ledger.remove_bid(&bid.asset));
+        }
+    }
+}
+
+/// Judges every bid and entry of a closed auction.
+fn judge(
+    state: &MarketState,
+    auction: &Auction,
+    closed: Height,
+    openings: &BTreeMap<BidId, Opening>,
+) -> Judged {
+    let mut judged = Judged {
+        out: BTreeMap::new(),
+        lost: Vec::new(),
+        competing: vec![Competing::new(); auction.spec.classes.len()],
+        interest: BTreeMap::new(),
+    };
+    for bid in auction.bids.values() {
+        let opening = openings.get(&bid.id).cloned().flatten();
+        let reason = match &opening {
+            _ if auction.suspended.contains(&bid.id) => Some(BidReason::Suspended),
+            None => Some(BidReason::SealInvalid),
+            Some(body) if body.entries.is_empty() => Some(BidReason::NoEntries),
+            Some(_) if !fits_ledger(state, auction, bid, closed) => Some(BidReason::NoCapacity),
+            Some(_) => None,
+        };
+        let competes = reason.is_none();
+        let suspended = reason == Some(BidReason::Suspended);
+        if let Some(reason) = reason {
+            judged.out.insert(bid.id, reason);
+        }
+        match opening {
+            Some(body) if !suspended => {
+                judge_entries(state, auction, bid, &body.entries, competes, &mut judged)
+            }
+            _ => {}
+        }
+    }
+    judged
+}
+
+/// Judges the entries of a bid that opened. Those of a bid without capacity only count as interest in their tasks.
+fn judge_entries(
+    state: &MarketState,
+    auction: &Auction,
+    bid: &Arc<AdmittedBid>,
+    entries: &[(u32, Price)],
+    competes: bool,
+    judged: &mut Judged,
+) {
+    let mut classes: BTreeMap<u16, Result<(), EntryOutcome>> = BTreeMap::new();
+    for (task, price) in entries {
+        let verdict = auction
+            .spec
+            .tasks
+            .get(*task as usize)
+            .ok_or(EntryOutcome::UnknownTask)
+            .and_then(|about| {
+                let class = classes
+                    .entry(about.class)
+                    .or_insert_with(|| judge_class(state, auction, bid, about.class));
+                class.clone()?;
+                let (covering, within) = judged.interest.entry(*task).or_default();
+                *covering = covering.saturating_add(1);
+                if *price > about.reserve {
+                    return Err(EntryOutcome::AboveReserve);
+                }
+                *within = within.saturating_add(1);
+                Ok(about.class)
+            });
+        match verdict {
+            _ if !competes => {}
+            Ok(class) => {
+                if let Some(competing) = judged.competing.get_mut(usize::from(class)) {
+                    competing.entry(bid.id).or_default().push((*task, *price));
+                }
+            }
+            Err(outcome) => judged.lost.push((bid.id, *task, *price, outcome)),
+        }
+    }
+}
+
+/// Whether a bid may serve a class: slots, then each requirement's evidence and coverage.
+fn judge_class(
+    state: &MarketState,
+    auction: &Auction,
+    bid: &AdmittedBid,
+    class: u16,
+) -> Result<(), EntryOutcome> {
+    if bid.slots_in(class) == 0 {
+        return Err(EntryOutcome::NoSlots);
+    }
+    let requirements = auction
+        .spec
+        .classes
+        .get(usize::from(class))
+        .map(|class: &Class| &class.requirements);
+    let mut requirements = requirements.into_iter().flatten();
+    requirements.try_for_each(|requirement| judge_requirement(state, bid, requirement))
+}
+
+/// Enough acceptable evidences, all from different issuers (admission keeps their masks disjoint), each covering.
+fn judge_requirement(
+    state: &MarketState,
+    bid: &AdmittedBid,
+    requirement: &Requirement,
+) -> Result<(), EntryOutcome> {
+    let type_id = requirement.type_id;
+    let not_evidenced = EntryOutcome::NotEvidenced { type_id };
+    let Some(record) = state.types.by_id.get(&type_id) else {
+        return Err(not_evidenced);
+    };
+    let acceptable = bid
+        .evidences
+        .iter()
+        .map(|evidence| &evidence.summary)
+        .filter(|summary| {
+            summary.type_id == type_id
+                && summary.issuers.is_subset_of(requirement.issuers)
+                && requirement.kinds.accepts(summary.kind)
+        });
+    let (mut found, mut covering, mut short) = (0u8, 0u8, None);
+    for summary in acceptable {
+        found = found.saturating_add(1);
+        match record
+            .schema
+            .covers(&summary.claim, &requirement.requirement)
+        {
+            Ok(()) => covering = covering.saturating_add(1),
+            Err(error) => short = short.or(Some(u16::from(error.index))),
+        }
+    }
+    match short {
+        _ if found < requirement.min_issuers => Err(not_evidenced),
+        Some(field) if covering < requirement.min_issuers => {
+            Err(EntryOutcome::NotCovered { type_id, field })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The ledger's second look, as of the close: releases since do not count, reservations of auctions cleared before do (THREATS T13).
+fn fits_ledger(state: &MarketState, auction: &Auction, bid: &AdmittedBid, closed: Height) -> bool {
+    let Some(capacity) = &bid.capacity else {
+        return true;
+    };
+    let demand = state.demand(&auction.spec, &bid.slots, &capacity.type_id);
+    state
+        .ledger
+        .check_capacity(&bid.asset, &demand, &capacity.amounts, closed)
+        .is_ok()
+}
+
+/// The market of one class.
+fn market_of(auction: &Auction, class: u16, competing: &Competing) -> clearing::Market {
+    let tasks = (0u32..)
+        .zip(&auction.spec.tasks)
+        .filter(|(_, task)| task.class == class);
+    let bids = competing.iter().filter_map(|(id, entries)| {
+        let bid = auction.bids.get(id)?;
+        Some(MarketBid {
+            bid_id: *id,
+            bidder: bid.bidder,
+            slots: bid.slots_in(class),
+            entries: entries.clone(),
+        })
+    });
+    clearing::Market {
+        tasks: tasks
+            .map(|(id, task)| MarketTask {
+                id,
+                reserve: task.reserve,
+                quantity: task.quantity,
+            })
+            .collect(),
+        bids: bids.collect(),
+    }
+}
+
+/// Per task, the winning bids by index with what they are paid.
+fn filled_units(clearing: &Clearing) -> BTreeMap<u32, Vec<(usize, Price)>> {
+    let mut filled: BTreeMap<u32, Vec<(usize, Price)>> = BTreeMap::new();
+    for award in &clearing.awards {
+        filled
+            .entry(award.task)
+            .or_default()
+            .push((award.bid, award.payment));
+    }
+    filled
+}
+
+fn bid_at<'a>(
+    auction: &'a Auction,
+    market: &clearing::Market,
+    index: usize,
+) -> Option<&'a Arc<AdmittedBid>> {
+    auction.bids.get(&market.bids.get(index)?.bid_id)
+}
+
+fn entry_record(
+    auction: &Auction,
+    bid: &AdmittedBid,
+    task: u32,
+    price: Price,
+    outcome: EntryOutcome,
+) -> OutcomeRecord {
+    let about: Option<&Task> = auction.spec.tasks.get(task as usize);
+    let class = about.and_then(|task| auction.spec.classes.get(usize::from(task.class)));
+    let requirements = class.map_or(&[][..], |class| &class.requirements);
+    OutcomeRecord::Entry(EntryRecord {
+        auction: auction.id,
+        task,
+        bid: bid.id,
+        bidder: bid.bidder,
+        asset: bid.asset,
+        evidences: bid
+            .evidences
+            .iter()
+            .map(|evidence| evidence.summary.clone())
+            .collect(),
+        requirements: requirements
+            .iter()
+            .map(|r| (r.type_id, r.requirement.clone()))
+            .collect(),
+        price,
+        reserve: about.map_or(Price(0), |task| task.reserve),
+        rule: auction.spec.payment,
+        lease_end: auction.spec.lease_end,
+        outcome,
+    })
+}
