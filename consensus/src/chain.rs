@@ -203,6 +203,19 @@ impl<S: Clone> ChainState<S> {
         Ok(applied.0)
     }
 
+    /// Whether the application would put any of these into the next block.
+    pub fn has_work<A: Application<State = S>>(
+        &self,
+        app: &A,
+        time: TimeMs,
+        evidence: Vec<Evidence>,
+        candidates: &[TxBytes],
+    ) -> bool {
+        let context = self.context(time.max(self.earliest()), evidence);
+        let payload = app.propose(&self.app, &context, candidates);
+        !payload.transactions.is_empty()
+    }
+
     /// Builds the next block from what the application chooses; `None` if it would be empty and none is due.
     ///
     /// # Errors

@@ -77,6 +77,16 @@ impl<A: Application> Outbox<A> {
         self.records.push(record);
     }
 
+    /// Drops records not handed out: their height is over, and nothing that was shown depends on them.
+    pub(super) fn forget_unwritten(&mut self) {
+        self.records.clear();
+    }
+
+    /// Whether everything signed so far is durable.
+    pub(super) fn is_clear(&self) -> bool {
+        self.persisted == self.handed_out && self.held.is_empty()
+    }
+
     /// An effect that shows nothing signed.
     pub(super) fn push(&mut self, effect: Effect<A>) {
         self.ready.push(effect);

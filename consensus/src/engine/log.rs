@@ -1,0 +1,130 @@
+//! Signed messages of the height in progress: what certificates, evidence and catch-up are made of.
+//!
+//! Invariant: one proposal per round and one vote per (round, kind, validator), the first that came. Bound: the kernel's, which is
+//! asked for room first.
+
+use super::admission::Verified;
+use crate::{
+    evidence::Evidence,
+    message::{Bundle, MAX_BUNDLE_MESSAGES},
+    validators::ValidatorIndex,
+    vote::{Proposal, Vote, VoteKind},
+};
+use std::collections::BTreeMap;
+use tender_wire::{BlockId, Height, PublicKey, Round, Signature};
+
+/// How a message compares with what is here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Novelty {
+    /// Nothing in its slot yet.
+    New,
+    /// The same content is here.
+    Duplicate,
+    /// Other content is here: the pair is evidence.
+    Conflict,
+}
+
+#[derive(Default)]
+pub(super) struct MessageLog {
+    proposals: BTreeMap<Round, Proposal>,
+    votes: BTreeMap<(Round, VoteKind, ValidatorIndex), Vote>,
+}
+
+impl MessageLog {
+    pub(super) fn len(&self) -> usize {
+        self.proposals.len().saturating_add(self.votes.len())
+    }
+
+    pub(super) fn proposal_novelty(&self, proposal: &Proposal) -> Novelty {
+        match self.proposals.get(&proposal.round) {
+            None => Novelty::New,
+            Some(p) if (p.block, p.pol_round) == (proposal.block, proposal.pol_round) => {
+                Novelty::Duplicate
+            }
+            Some(_) => Novelty::Conflict,
+        }
+    }
+
+    pub(super) fn vote_novelty(&self, index: ValidatorIndex, vote: &Vote) -> Novelty {
+        match self.votes.get(&(vote.round, vote.kind, index)) {
+            None => Novelty::New,
+            Some(v) if v.block == vote.block => Novelty::Duplicate,
+            Some(_) => Novelty::Conflict,
+        }
+    }
+
+    /// Stores a proposal, or gives the evidence it makes with the one here.
+    pub(super) fn add_proposal(&mut self, proposal: &Verified<Proposal>) -> Option<Evidence> {
+        let proposal = &**proposal;
+        match (
+            self.proposal_novelty(proposal),
+            self.proposals.get(&proposal.round),
+        ) {
+            (Novelty::Conflict, Some(first)) => {
+                Some(Evidence::proposals(first.clone(), proposal.clone()))
+            }
+            (Novelty::New, _) => {
+                self.proposals.insert(proposal.round, proposal.clone());
+                None
+            }
+            _ => None,
+        }
+    }
+
+    /// Stores a vote, or gives the evidence it makes with the one here.
+    pub(super) fn add_vote(
+        &mut self,
+        index: ValidatorIndex,
+        vote: &Verified<Vote>,
+    ) -> Option<Evidence> {
+        let vote = &**vote;
+        let slot = (vote.round, vote.kind, index);
+        match (self.vote_novelty(index, vote), self.votes.get(&slot)) {
+            (Novelty::Conflict, Some(first)) => Some(Evidence::votes(first.clone(), vote.clone())),
+            (Novelty::New, _) => {
+                self.votes.insert(slot, vote.clone());
+                None
+            }
+            _ => None,
+        }
+    }
+
+    /// Signatures of the precommits for a block in a round.
+    pub(super) fn precommits(
+        &self,
+        round: Round,
+        block: BlockId,
+    ) -> BTreeMap<ValidatorIndex, Signature> {
+        self.votes
+            .range((round, VoteKind::Precommit, ValidatorIndex(0))..)
+            .take_while(|((r, kind, _), _)| (*r, *kind) == (round, VoteKind::Precommit))
+            .filter(|(_, vote)| vote.block == Some(block))
+            .map(|((_, _, index), vote)| (*index, vote.signature))
+            .collect()
+    }
+
+    /// Everything here but the messages of `without`, latest rounds first, up to the cap; `first` is a round to begin with (that of the polka
+    /// the current proposal refers to).
+    pub(super) fn bundle(
+        &self,
+        tip: Height,
+        first: Option<Round>,
+        without: Option<PublicKey>,
+    ) -> Bundle {
+        let wanted = |key: &PublicKey| Some(*key) != without;
+        let order = |round: &Round| (Some(*round) != first, std::cmp::Reverse(*round));
+        let mut proposals: Vec<Proposal> = self.proposals.values().cloned().collect();
+        let mut votes: Vec<Vote> = self.votes.values().cloned().collect();
+        proposals.retain(|p| wanted(&p.validator));
+        votes.retain(|v| wanted(&v.validator));
+        proposals.sort_by_key(|p| order(&p.round));
+        votes.sort_by_key(|v| order(&v.round));
+        proposals.truncate(MAX_BUNDLE_MESSAGES / 16);
+        votes.truncate(MAX_BUNDLE_MESSAGES.saturating_sub(proposals.len()));
+        Bundle {
+            tip,
+            proposals,
+            votes,
+        }
+    }
+}

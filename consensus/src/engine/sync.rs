@@ -1,0 +1,329 @@
+//! Asking and answering: missing bodies, lost votes, committed ranges.
+//!
+//! Everything is asked for by what it must be (a hash, a height), so a wrong answer is its sender's fault and never the block's. A range is taken block by
+//! block: consecutive heights, body under the id, certificate of our own set, then full execution. A certified block that does not execute is no peer's
+//! lie but a broken chain or machine: halt (THREATS B13).
+
+use super::{Effect, Engine, HaltReason, Peer, Refusal};
+use crate::{
+    application::Application,
+    block::CommittedBlock,
+    kernel::Step,
+    message::{
+        Bundle, MAX_BUNDLE_MESSAGES, MAX_RANGE_BLOCKS, MAX_RESPONSE_BYTES, Proposed, Request,
+        Response,
+    },
+    tx::TxBytes,
+};
+use std::collections::BTreeMap;
+use tender_wire::{BlockId, Height, Round, TxHash};
+
+/// Peers whose claimed tip is remembered, to be held to it.
+pub const MAX_CLAIMS: usize = 64;
+
+#[derive(Default)]
+pub(super) struct SyncState {
+    /// Tips that peers claim to have themselves.
+    claims: BTreeMap<Peer, Height>,
+    /// Where things stood at the last tick.
+    mark: Option<(Height, Round, Step, usize)>,
+}
+
+/// What was asked for since the last tick.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Asked {
+    /// A compact block.
+    Block(BlockId),
+    /// The transactions a block lacks.
+    Transactions(BlockId),
+    /// Votes of the current height.
+    Votes,
+    /// Committed blocks from a height.
+    Blocks(Height),
+}
+
+type Answered = Result<Result<(), Refusal>, HaltReason>;
+
+impl<A: Application> Engine<A> {
+    /// What this peer can say to another's question; `None` for committed blocks, which the shell reads from its store.
+    pub fn answer(&self, request: &Request) -> Option<Response> {
+        match request {
+            Request::Block(id) => {
+                let live = self.live.bodies.compact(id).cloned();
+                let tip = self.tip_block.as_ref().filter(|b| b.id() == *id);
+                let block = live.or_else(|| tip.map(|b| b.to_compact()));
+                Some(Response::Block(block.map(Box::new)))
+            }
+            Request::Transactions(hashes) => {
+                Some(Response::Transactions(self.transactions(hashes)))
+            }
+            Request::Votes(height) if *height == self.height() => {
+                let log = &self.live.log;
+                let pol = self.live.kernel.proposed(self.live.kernel.round());
+                let hidden = self.key.filter(|_| !self.outbox.is_clear());
+                let bundle = log.bundle(self.chain.height, pol.and_then(|p| p.pol_round), hidden);
+                Some(Response::Votes(bundle))
+            }
+            Request::Votes(_) => Some(Response::Votes(Bundle {
+                tip: self.chain.height,
+                ..Bundle::default()
+            })),
+            Request::Blocks(_) => None,
+        }
+    }
+
+    pub(super) fn response(
+        &mut self,
+        from: Peer,
+        request: Request,
+        response: Response,
+    ) -> Answered {
+        match (request, response) {
+            (Request::Block(id), Response::Block(Some(block))) => {
+                if block.header.id() != id {
+                    return Ok(Err(Refusal::WrongAnswer));
+                }
+                if let Err(error) = block.check_body() {
+                    return Ok(Err(error.into()));
+                }
+                self.take_body(*block);
+                Ok(Ok(()))
+            }
+            (Request::Block(_), Response::Block(None)) => {
+                self.unhelpful(from);
+                Ok(Ok(()))
+            }
+            (Request::Transactions(asked), Response::Transactions(bodies)) => {
+                Ok(self.take_transactions(from, &asked, &bodies))
+            }
+            (Request::Votes(height), Response::Votes(bundle)) => {
+                self.take_bundle(from, height, bundle)
+            }
+            (Request::Blocks(start), Response::Blocks(blocks)) => {
+                self.take_range(from, start, blocks)
+            }
+            _ => Ok(Err(Refusal::WrongAnswer)),
+        }
+    }
+
+    /// About once a second: asks again, and if nothing moved, asks what was missed.
+    pub(super) fn tick(&mut self) {
+        self.live.asked.clear();
+        self.live.bodies.fill_from(&*self.pool);
+        for sources in self.live.sources.values_mut() {
+            if !sources.is_empty() {
+                sources.rotate_left(1); // another one than last time
+            }
+        }
+        let (round, step) = self.round();
+        let mark = Some((self.height(), round, step, self.live.log.len()));
+        if self.sync.mark == mark {
+            self.ask(Asked::Votes, Request::Votes(self.height()), Vec::new());
+            self.ask_blocks();
+        }
+        self.sync.mark = mark;
+    }
+
+    /// A message of a later height came through this peer: if we are not merely a moment behind, ask what it knows.
+    pub(super) fn hint(&mut self, from: Peer, height: Height) {
+        if height > self.height().next() {
+            self.ask(Asked::Votes, Request::Votes(self.height()), vec![from]);
+        }
+    }
+
+    /// Asks for whatever the rules wait for.
+    pub(super) fn chase(&mut self) {
+        let mut wanted = self.live.kernel.wanted();
+        wanted.extend(self.live.untimed.values().map(|p| p.block));
+        for id in wanted {
+            let prefer = self.live.sources.get(&id).cloned().unwrap_or_default();
+            match self.live.bodies.missing(&id) {
+                None => self.ask(Asked::Block(id), Request::Block(id), prefer),
+                Some(missing) if !missing.is_empty() => {
+                    self.ask(
+                        Asked::Transactions(id),
+                        Request::Transactions(missing),
+                        prefer,
+                    );
+                }
+                Some(_) => {}
+            }
+        }
+    }
+
+    fn ask(&mut self, what: Asked, request: Request, prefer: Vec<Peer>) {
+        if self.live.asked.insert(what) {
+            self.outbox.push(Effect::Ask { request, prefer });
+        }
+    }
+
+    /// Asks those who claim to have it for the current height's block and what follows.
+    fn ask_blocks(&mut self) {
+        let height = self.height();
+        let claims = self.sync.claims.iter();
+        let ahead: Vec<Peer> = claims
+            .filter(|(_, h)| **h >= height)
+            .map(|(p, _)| *p)
+            .collect();
+        if !ahead.is_empty() {
+            self.ask(Asked::Blocks(height), Request::Blocks(height), ahead);
+        }
+    }
+
+    /// A peer that did not have what it was asked for: others are asked at once, it is not until it shows up again.
+    fn unhelpful(&mut self, from: Peer) {
+        for (id, sources) in &mut self.live.sources {
+            sources.retain(|peer| *peer != from);
+            if !sources.is_empty() {
+                self.live.asked.remove(&Asked::Block(*id));
+                self.live.asked.remove(&Asked::Transactions(*id));
+            }
+        }
+    }
+
+    fn take_transactions(
+        &mut self,
+        from: Peer,
+        asked: &[TxHash],
+        bodies: &[TxBytes],
+    ) -> Result<(), Refusal> {
+        if bodies.iter().any(|body| !asked.contains(&body.hash())) {
+            return Err(Refusal::WrongTransaction);
+        }
+        bodies
+            .iter()
+            .for_each(|body| self.live.bodies.add_transaction(body));
+        if bodies.len() < asked.len() {
+            self.unhelpful(from);
+        }
+        Ok(())
+    }
+
+    fn take_bundle(&mut self, from: Peer, height: Height, bundle: Bundle) -> Answered {
+        let count = bundle.votes.len().saturating_add(bundle.proposals.len());
+        let foreign = bundle.votes.iter().any(|v| v.height != height)
+            || bundle.proposals.iter().any(|p| p.height != height);
+        if count > MAX_BUNDLE_MESSAGES || foreign {
+            return Ok(Err(Refusal::WrongAnswer));
+        }
+        if bundle.tip >= self.height() {
+            self.claim(from, bundle.tip);
+            self.ask(
+                Asked::Blocks(self.height()),
+                Request::Blocks(self.height()),
+                vec![from],
+            );
+        }
+        let mut fault = None;
+        for proposal in bundle.proposals {
+            let block = None;
+            let admitted = self.proposal(from, Proposed { proposal, block })?;
+            fault = fault.or(admitted.err().filter(Refusal::is_fault));
+        }
+        for vote in bundle.votes {
+            let admitted = self.vote(from, vote)?;
+            fault = fault.or(admitted.err().filter(Refusal::is_fault));
+        }
+        Ok(fault.map_or(Ok(()), Err))
+    }
+
+    fn take_range(&mut self, from: Peer, start: Height, blocks: Vec<CommittedBlock>) -> Answered {
+        let heights = (start.0..).map(Height);
+        let consecutive = blocks
+            .iter()
+            .zip(heights)
+            .all(|(b, h)| b.block.header.height == h);
+        if blocks.len() > MAX_RANGE_BLOCKS || !consecutive {
+            return Ok(Err(Refusal::BrokenRange));
+        }
+        if blocks.is_empty() {
+            return Ok(match self.sync.claims.remove(&from) {
+                Some(claimed) if claimed >= start => Err(Refusal::FalseHeight { claimed }),
+                _ => Err(Refusal::Unasked),
+            });
+        }
+        for committed in blocks {
+            if let Err(refusal) = self.take_committed(committed)? {
+                self.sync.claims.remove(&from);
+                return Ok(Err(refusal));
+            }
+        }
+        if self
+            .sync
+            .claims
+            .get(&from)
+            .is_some_and(|h| *h >= self.height())
+        {
+            self.ask(
+                Asked::Blocks(self.height()),
+                Request::Blocks(self.height()),
+                vec![from],
+            );
+        } else {
+            self.sync.claims.remove(&from);
+        }
+        Ok(Ok(()))
+    }
+
+    /// One block of a range: skipped if it is not the next, applied if its certificate holds.
+    fn take_committed(&mut self, committed: CommittedBlock) -> Answered {
+        let CommittedBlock { block, certificate } = committed;
+        let (id, height) = (block.id(), block.header.height);
+        let chain = &self.chain;
+        if height == chain.height && id != chain.tip {
+            return match certificate.verify(&chain.chain, &chain.last_validators, (height, id)) {
+                Err(error) => Ok(Err(error.into())),
+                Ok(()) => Err(HaltReason::Fork {
+                    height,
+                    ours: chain.tip,
+                    theirs: id,
+                }),
+            };
+        }
+        if height != self.height() {
+            return Ok(Ok(())); // decided meanwhile
+        }
+        if let Err(error) = block.check_body() {
+            return Ok(Err(error.into()));
+        }
+        if let Err(error) = certificate.verify(&chain.chain, &chain.validators, (height, id)) {
+            return Ok(Err(error.into()));
+        }
+        match chain.apply(&*self.app, &block) {
+            Ok(applied) => self.commit(block, certificate, applied).map(Ok),
+            Err(error) => Err(HaltReason::DecidedInvalid {
+                height,
+                block: id,
+                reason: error.to_string(),
+            }),
+        }
+    }
+
+    fn claim(&mut self, from: Peer, tip: Height) {
+        self.sync.claims.insert(from, tip);
+        while self.sync.claims.len() > MAX_CLAIMS {
+            self.sync.claims.pop_first();
+        }
+    }
+
+    fn transactions(&self, hashes: &[TxHash]) -> Vec<TxBytes> {
+        let of_tip = |hash: &TxHash| {
+            let transactions = &self.tip_block.as_ref()?.transactions;
+            transactions.iter().find(|t| t.hash() == *hash).cloned()
+        };
+        let mut room = MAX_RESPONSE_BYTES / 2; // the rest is for framing
+        hashes
+            .iter()
+            .filter_map(|hash| {
+                let live = self.live.bodies.transaction(hash).cloned();
+                live.or_else(|| self.pool.transaction(hash))
+                    .or_else(|| of_tip(hash))
+            })
+            .take_while(|transaction| {
+                let left = room.checked_sub(transaction.bytes().len());
+                room = left.unwrap_or(0);
+                left.is_some()
+            })
+            .collect()
+    }
+}
