@@ -1,0 +1,13 @@
+//! Says nothing.
+
+use super::{Behaviour, Hand};
+use crate::message::Message;
+
+/// A validator that is connected and never speaks.
+pub struct Silent;
+
+impl Behaviour for Silent {
+    fn distort(&mut self, _: usize, _: Message, _: &mut Hand) -> Vec<Message> {
+        Vec::new()
+    }
+}
