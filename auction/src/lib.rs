@@ -2,6 +2,7 @@
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects))]
 
 pub mod bid;
+pub mod certificate;
 pub mod clearing;
 pub mod genesis;
 pub mod ledger;
