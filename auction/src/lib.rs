@@ -1,6 +1,7 @@
 //! Sealed-bid auctions: tasks, bids, ledger, clearing, outcomes and certificates.
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects))]
 
+pub mod audit;
 pub mod bid;
 pub mod certificate;
 pub mod clearing;

@@ -225,6 +225,26 @@ impl SealKeyTx {
 }
 
 impl Transaction {
+    /// What kind it is, in snake_case: for counts and timelines.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Transaction::Bid(_) => "bid",
+            Transaction::SealKey(_) => "seal_key",
+            Transaction::SealReveal(_) => "seal_reveal",
+            Transaction::Signed(tx) => match &tx.action {
+                Action::OpenAuction(_) => "open_auction",
+                Action::Issue { .. } => "issue",
+                Action::Revoke { .. } => "revoke",
+                Action::RevokeAttestation { .. } => "revoke_attestation",
+                Action::Accept(_) => "accept",
+                Action::Deliver { .. } => "deliver",
+                Action::Confirm(_) => "confirm",
+                Action::Reject(_) => "reject",
+                Action::Approve(_) => "approve",
+            },
+        }
+    }
+
     /// The transaction these bytes denote.
     ///
     /// # Errors

@@ -1,0 +1,199 @@
+//! The audit: the whole history again, from nothing but the genesis document.
+//!
+//! Block by block: the commit certificate under the set the history itself leads to, then [`ChainState::apply`], which checks
+//! every signature, proof and opening, clears every auction again and compares every root. A stranger who runs it needs to trust no peer.
+
+use crate::genesis::{Genesis, GenesisError};
+use crate::market::{Market, MarketState};
+use crate::outcome::{AuctionEnd, OutcomeRecord};
+use crate::transaction::Transaction;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use tender_circuits::EvidenceKind;
+use tender_consensus::{
+    block::CommittedBlock,
+    certificate::CertificateError,
+    chain::{BlockError, ChainState},
+};
+use tender_wire::{BlockId, ChainId, Digest, Height};
+
+/// A history being audited.
+pub struct Audit {
+    market: Market,
+    chain: ChainState<MarketState>,
+    report: AuditReport,
+}
+
+/// What was checked, and where it led.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditReport {
+    /// The chain.
+    pub chain: ChainId,
+    /// Last height checked; every block up to it was.
+    pub height: Height,
+    /// Its block.
+    pub block_id: BlockId,
+    /// Its state root.
+    pub state_root: Digest,
+    /// Precommit signatures checked.
+    pub precommits: u64,
+    /// Transactions executed, by kind.
+    pub transactions: BTreeMap<String, u64>,
+    /// Capability proofs verified.
+    pub proofs: u64,
+    /// Signed attestations verified.
+    pub attestations: u64,
+    /// Equivocations verified.
+    pub evidence: u64,
+    /// Auctions cleared again.
+    pub cleared: u64,
+    /// Bids opened again.
+    pub opened: u64,
+    /// Auctions that ended void.
+    pub void: u64,
+    /// Outcome records compared.
+    pub outcomes: u64,
+    /// Changes of the validator set.
+    pub set_changes: u64,
+}
+
+/// The first block that does not hold.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AuditError {
+    /// Not the next block.
+    #[error("expected the block of height {expected}, found height {found}")]
+    Gap {
+        /// The next height.
+        expected: Height,
+        /// The block's.
+        found: Height,
+    },
+    /// Precommits do not make it final.
+    #[error("height {height}: not committed: {error}")]
+    NotCommitted {
+        /// The height.
+        height: Height,
+        /// What is wrong.
+        error: CertificateError,
+    },
+    /// It does not follow from the history before it.
+    #[error("height {height}: {error}")]
+    Invalid {
+        /// The height.
+        height: Height,
+        /// What is wrong.
+        error: BlockError,
+    },
+}
+
+impl Audit {
+    /// An audit of the chain of `genesis`, nothing checked yet.
+    ///
+    /// # Errors
+    /// [`GenesisError`].
+    pub fn new(genesis: Genesis) -> Result<Self, GenesisError> {
+        let market = Market::new(genesis)?;
+        let chain = ChainState::genesis(&market);
+        let report = AuditReport {
+            chain: chain.chain,
+            height: chain.height,
+            block_id: chain.tip,
+            state_root: chain.state_root,
+            precommits: 0,
+            transactions: BTreeMap::new(),
+            proofs: 0,
+            attestations: 0,
+            evidence: 0,
+            cleared: 0,
+            opened: 0,
+            void: 0,
+            outcomes: 0,
+            set_changes: 0,
+        };
+        Ok(Audit {
+            market,
+            chain,
+            report,
+        })
+    }
+
+    /// What was checked so far.
+    pub fn report(&self) -> &AuditReport {
+        &self.report
+    }
+
+    /// Checks the next block. After an error the audit stands where it stood.
+    ///
+    /// # Errors
+    /// [`AuditError`].
+    pub fn block(&mut self, committed: &CommittedBlock) -> Result<(), AuditError> {
+        let CommittedBlock { block, certificate } = committed;
+        let height = block.header.height;
+        let expected = self.chain.height.next();
+        if height != expected {
+            return Err(AuditError::Gap {
+                expected,
+                found: height,
+            });
+        }
+        let set = &self.chain.validators;
+        let precommits = certificate
+            .verify(&self.chain.chain, set, (height, block.id()))
+            .and_then(|()| certificate.precommits(set))
+            .map_err(|error| AuditError::NotCommitted { height, error })?;
+        let applied = self
+            .chain
+            .apply(&self.market, block)
+            .map_err(|error| AuditError::Invalid { height, error })?;
+        self.chain = applied.chain;
+        self.count(committed, precommits.len(), &applied.outcome.records);
+        Ok(())
+    }
+
+    fn count(&mut self, committed: &CommittedBlock, precommits: usize, records: &[OutcomeRecord]) {
+        let header = &committed.block.header;
+        let report = &mut self.report;
+        report.height = header.height;
+        report.block_id = self.chain.tip;
+        report.state_root = self.chain.state_root;
+        add(&mut report.precommits, precommits);
+        add(&mut report.evidence, committed.block.annex.evidence.len());
+        add(&mut report.outcomes, records.len());
+        add(
+            &mut report.set_changes,
+            usize::from(header.validators_hash != header.next_validators_hash),
+        );
+        for tx in &committed.block.transactions {
+            let Ok(tx) = Transaction::from_bytes(tx.bytes()) else {
+                continue;
+            }; // it applied, so it decodes
+            add(
+                report.transactions.entry(tx.kind().to_owned()).or_default(),
+                1,
+            );
+            if let Transaction::Bid(bid) = &tx {
+                for evidence in &bid.content.evidences {
+                    match evidence.kind() {
+                        EvidenceKind::Proof => add(&mut report.proofs, 1),
+                        EvidenceKind::Attestation => add(&mut report.attestations, 1),
+                    }
+                }
+            }
+        }
+        for record in records {
+            if let OutcomeRecord::Auction(auction) = record {
+                match &auction.end {
+                    AuctionEnd::Cleared { bids, .. } => {
+                        add(&mut report.cleared, 1);
+                        report.opened = report.opened.saturating_add((*bids).into());
+                    }
+                    _ => add(&mut report.void, 1),
+                }
+            }
+        }
+    }
+}
+
+fn add(counter: &mut u64, count: usize) {
+    *counter = counter.saturating_add(count as u64);
+}
