@@ -210,3 +210,8 @@ fn values(b: &mut Builder, schema: &ClaimSchema, nums: &[Num], side: Side) -> Ve
         })
         .collect()
 }
+
+#[cfg(test)]
+mod deletions;
+#[cfg(test)]
+mod twin;

@@ -250,6 +250,11 @@ impl Shape {
         a.len()
     }
 
+    #[cfg(test)]
+    pub(crate) fn scope_names(&self) -> impl Iterator<Item = &str> {
+        self.scopes.iter().map(|(_, name)| name.as_str())
+    }
+
     /// The scope of the first constraint the assignment violates.
     pub(crate) fn unsatisfied(&self, z: &Assignment) -> Option<&str> {
         let eval = |row: &Vec<(Fr, usize)>| -> Fr {
