@@ -182,6 +182,12 @@ pub trait Capability: Send + Sync {
     /// The first field that is not supported.
     fn check(&self, attributes: &Claim, claim: &Claim) -> Result<(), Unsupported> {
         let schema = self.schema();
+        if self.attributes() != schema {
+            return Err(Unsupported {
+                field: self.name().to_owned(),
+                reason: "attributes of another shape than the claim need their own `check`".into(),
+            });
+        }
         let values = attributes.0.iter().zip(&claim.0);
         schema
             .fields
@@ -190,9 +196,13 @@ pub trait Capability: Send + Sync {
             .try_for_each(|(field, (attested, claimed))| supports(field, attested, claimed))
     }
 
-    /// The type's own constraints, over attributes and claim in schema order. By default, field by field, by rule.
+    /// The type's own constraints, over attributes and claim in schema order. By default, field by field, by rule; if attributes have
+    /// another schema than the claim, that would leave claims unproven, so nothing satisfies the default then.
     fn constrain(&self, b: &mut Builder, attributes: &[Value], claim: &[Value]) {
         let schema = self.schema();
+        if self.attributes() != schema {
+            return b.scope("attributes need their own `constrain`", Builder::refuse);
+        }
         let values = attributes.iter().zip(claim);
         for (field, (attested, claimed)) in schema.fields.iter().zip(values) {
             b.scope(&field.name, |b| constrain(b, field, attested, claimed));
@@ -246,8 +256,7 @@ fn constrain(b: &mut Builder, field: &ClaimField, attested: &Value, claimed: &Va
             b.scope("attested is within claimed", |b| mask::subset(b, a, c));
         }
         (Rule::Equals, Value::Exact(a), Value::Exact(c)) => b.enforce_equal(a, c),
-        // Attributes of another shape need their own `constrain`: nothing satisfies this one.
-        _ => b.enforce_equal(&Num::from_u64(0), &Num::from_u64(1)),
+        _ => b.refuse(), // kinds follow from the schema, so this is unreachable
     }
 }
 

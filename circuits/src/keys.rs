@@ -58,7 +58,7 @@ pub enum ProvingKeyError {
         label: String,
         /// Hash of the program's circuit.
         built: Digest,
-        /// The type's hash.
+        /// The hash in the type's record, or in the key file.
         registered: Digest,
     },
     /// The payload is not as long as this circuit's key is.
@@ -180,12 +180,14 @@ impl ProvingKey {
         }
         let shape = circuit::shape(&*capability);
         let built = shape.hash();
-        if built != record.r1cs_hash || header.r1cs_hash != record.r1cs_hash {
-            return Err(ProvingKeyError::WrongCircuit {
-                label: record.label(),
-                built,
-                registered: record.r1cs_hash,
-            });
+        for registered in [record.r1cs_hash, header.r1cs_hash] {
+            if registered != built {
+                return Err(ProvingKeyError::WrongCircuit {
+                    label: record.label(),
+                    built,
+                    registered,
+                });
+            }
         }
         let expected = payload_bytes(&shape);
         let found = header.payload.len();

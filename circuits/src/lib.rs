@@ -12,8 +12,8 @@
 //! | [`capability`], [`types`] | what is a capability type, and how does one write a circuit for it? |
 //! | [`credential`], [`registry`], [`issuer`] | what did who attest, and where is it recorded? |
 //! | [`statement`], [`circuit`] | what exactly does a proof state? |
-//! | [`keys`], [`prove`] | how is one made? |
-//! | [`evidence`], [`attestation`], [`verify`] | what travels, and when is it good? |
+//! | [`keys`], [`mod@prove`] | how is one made? |
+//! | [`evidence`], [`attestation`], [`mod@verify`] | what travels, and when is it good? |
 //! | [`r1cs`], [`gadgets`] | constraints, for circuit authors |
 //! | [`attacks`] | what a cheat would do, for tests and demonstrations |
 //!
@@ -22,7 +22,7 @@
 //! **Public:** registry root, holder, `ctx` (the bid), asset, lease end, issuer mask, claim; see [`statement`].
 //! **Private:** the credential (issuer, attributes, expiry, salt) and its place in the registry.
 //! **Circuit:** an issuer of the mask attested attributes that support the claim to this holder for this asset, unexpired and under this root;
-//! see [`circuit`]. **Proof bytes:** 128, canonical; see [`verify`].
+//! see [`circuit`]. **Proof bytes:** 128, canonical; see [`mod@verify`].
 //!
 //! A proof shows what was *attested*. It does not show that hardware exists.
 //!
@@ -37,7 +37,7 @@
 //! # Not here
 //!
 //! Which roots, issuers and serials are good (the market's state), what an asset has reserved (the ledger), and batch verification, which will
-//! plug in behind [`verify`].
+//! plug in behind [`mod@verify`].
 
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects))]
 

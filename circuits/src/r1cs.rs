@@ -2,7 +2,7 @@
 //!
 //! Why not `ark-r1cs-std`: it opens a tracing span around every operation and formats its operands, which are witnesses; it cannot
 //! name a constraint by a runtime string; and it rebuilds the matrices for every proof. Here a [`Builder`] collects rows and
-//! values, a [`Shape`] keeps the rows (the circuit), and every row knows the *scope* it was written in, so an unsatisfied one is
+//! values, a `Shape` keeps the rows (the circuit), and every row knows the *scope* it was written in, so an unsatisfied one is
 //! named in words: `cpu_milli/attested covers claimed`.
 //!
 //! Invariant: the rows depend on the circuit alone, never on values. Layout of `z`: `1`, public inputs, witnesses.
@@ -205,6 +205,11 @@ impl Builder {
     /// Constrains `a = b`.
     pub fn enforce_equal(&mut self, a: &Num, b: &Num) {
         self.enforce_product(a, &Num::from_u64(1), b);
+    }
+
+    /// Constrains 0 = 1: nothing satisfies the circuit.
+    pub fn refuse(&mut self) {
+        self.enforce_equal(&Num::from_u64(0), &Num::from_u64(1));
     }
 
     /// A new variable constrained to `a · b`.

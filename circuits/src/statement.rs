@@ -11,7 +11,7 @@
 //! | 6… | the claim | the evidence's claim, in schema order |
 //!
 //! **Public:** the above. **Private:** the credential (issuer, attributes, expiry, salt) and its place in the registry.
-//! **Circuit:** [`crate::circuit`]. **Proof bytes:** [`crate::verify`].
+//! **Circuit:** [`crate::circuit`]. **Proof bytes:** [`mod@crate::verify`].
 //!
 //! Invariant: one field element per input, nothing packed, nothing read from the proof. `holder` and `ctx` are 248-bit
 //! hashes, canonical by construction.

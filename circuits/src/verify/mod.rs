@@ -9,7 +9,7 @@
 //!   delta equal or opposite (with gamma = ±delta anybody proves anything).
 //!
 //! That proofs are re-randomisable remains: two proofs of one statement are no two facts. Identity is in `ctx`, not in proof bytes.
-//! A batch engine will stand behind [`verify`] and may only accept what [`single`] accepts.
+//! A batch engine will stand behind [`fn@verify`] and may only accept what the single verifier accepts.
 
 pub(crate) mod single;
 

@@ -193,3 +193,161 @@ pub(super) fn verify(
         _ => Err(VerifyError::Invalid),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::field::from_fr;
+    use ark_bn254::{Fq, Fq2, G1Affine, G2Affine};
+    use ark_ec::{CurveGroup, PrimeGroup, pairing::Pairing};
+    use ark_ff::UniformRand;
+
+    const INPUTS: usize = 3;
+
+    /// A key of random points: good enough for every structural rule.
+    fn key() -> ark_groth16::VerifyingKey<Bn254> {
+        let mut rng = crate::keys::rng(b"test key", &[]);
+        let mut g2 = || (ark_bn254::G2Projective::generator() * Fr::rand(&mut rng)).into_affine();
+        let (beta_g2, gamma_g2, delta_g2) = (g2(), g2(), g2());
+        let g1 = |i: u64| (ark_bn254::G1Projective::generator() * Fr::from(i + 2)).into_affine();
+        ark_groth16::VerifyingKey {
+            alpha_g1: g1(0),
+            beta_g2,
+            gamma_g2,
+            delta_g2,
+            gamma_abc_g1: (1..=INPUTS as u64 + 1).map(g1).collect(),
+        }
+    }
+
+    fn parse(key: &ark_groth16::VerifyingKey<Bn254>) -> Result<VerifyingKey, KeyError> {
+        VerifyingKey::parse(&key_bytes(key), INPUTS)
+    }
+
+    #[test]
+    fn a_sound_key_parses_and_its_length_is_exact() {
+        let bytes = key_bytes(&key());
+        assert!(VerifyingKey::parse(&bytes, INPUTS).is_ok());
+        let long = [&bytes[..], &[0]].concat();
+        for (bytes, inputs) in [
+            (&bytes[..], INPUTS + 1),
+            (&bytes[..], INPUTS - 1),
+            (&bytes[..], usize::MAX),
+            (&bytes[..bytes.len() - 1], INPUTS),
+            (&long[..], INPUTS),
+        ] {
+            let refused = VerifyingKey::parse(bytes, inputs).unwrap_err();
+            assert!(matches!(refused, KeyError::Length { .. }), "{refused}");
+        }
+    }
+
+    #[test]
+    fn identity_points_are_refused_wherever_they_stand() {
+        for i in 0..4 + INPUTS + 1 {
+            let mut key = key();
+            match i {
+                0 => key.alpha_g1 = G1Affine::identity(),
+                1 => key.beta_g2 = G2Affine::identity(),
+                2 => key.gamma_g2 = G2Affine::identity(),
+                3 => key.delta_g2 = G2Affine::identity(),
+                i => key.gamma_abc_g1[i - 4] = G1Affine::identity(),
+            }
+            assert!(
+                matches!(parse(&key), Err(KeyError::Identity(_))),
+                "point {i}"
+            );
+        }
+    }
+
+    /// T6: arkworks decodes an identity whose other bits are junk.
+    #[test]
+    fn a_junk_identity_is_refused() {
+        let mut bytes = key_bytes(&key());
+        bytes[..G1_BYTES].fill(1);
+        bytes[G1_BYTES - 1] = 0x40;
+        let refused = VerifyingKey::parse(&bytes, INPUTS).unwrap_err();
+        assert_eq!(refused, KeyError::NotCanonical("alpha"));
+    }
+
+    #[test]
+    fn points_off_the_curve_or_the_subgroup_are_refused() {
+        // On the twist, outside the subgroup: almost every x gives such a point.
+        let stray = (1u64..)
+            .find_map(|x| {
+                let x = Fq2::new(Fq::from(x), Fq::from(1u64));
+                G2Affine::get_point_from_x_unchecked(x, false)
+            })
+            .unwrap();
+        assert!(stray.is_on_curve() && !stray.is_in_correct_subgroup_assuming_on_curve());
+        let mut key = key();
+        key.beta_g2 = stray;
+        assert_eq!(parse(&key).unwrap_err(), KeyError::NotAPoint("beta"));
+        let mut proof = ProofBytes([0; 128]);
+        proof.0[..32].copy_from_slice(&compressed(&key.alpha_g1));
+        proof.0[32..96].copy_from_slice(&compressed(&stray));
+        proof.0[96..].copy_from_slice(&compressed(&key.alpha_g1));
+        assert_eq!(parse_proof(&proof), Err(VerifyError::ProofMalformed));
+
+        let off_curve = (0..=255u8)
+            .map(|x| {
+                let mut bytes = [0; G1_BYTES];
+                bytes[0] = x;
+                bytes
+            })
+            .find(|bytes| G1Affine::deserialize_compressed(&bytes[..]).is_err())
+            .unwrap();
+        let mut bytes = key_bytes(&key);
+        bytes[..G1_BYTES].copy_from_slice(&off_curve);
+        let refused = VerifyingKey::parse(&bytes, INPUTS).unwrap_err();
+        assert_eq!(refused, KeyError::NotAPoint("alpha"));
+    }
+
+    /// T5: with gamma = ±delta (the first snarkjs keys had it), C = ∓L turns any inputs into a valid proof.
+    #[test]
+    fn degenerate_keys_are_refused_and_why() {
+        let inputs = [5u64, 6, 7].map(Fr::from);
+        for opposite in [false, true] {
+            let mut weak = key();
+            weak.delta_g2 = if opposite {
+                -weak.gamma_g2
+            } else {
+                weak.gamma_g2
+            };
+            let refused = parse(&weak).unwrap_err();
+            assert_eq!(refused, KeyError::Degenerate("gamma", "delta"));
+
+            let prepared = prepare_verifying_key(&weak);
+            let l = Groth16::<Bn254>::prepare_inputs(&prepared, &inputs).unwrap();
+            let c = if opposite { l } else { -l };
+            let (a, b, c) = (weak.alpha_g1, weak.beta_g2, c.into_affine());
+            let holds = Bn254::multi_pairing(
+                [-a, weak.alpha_g1, l.into_affine(), c],
+                [b, weak.beta_g2, weak.gamma_g2, weak.delta_g2],
+            );
+            assert!(
+                ark_ff::Zero::is_zero(&holds),
+                "the forgery works on the bare equation"
+            );
+
+            // And the pairing alone, without our parser, accepts it.
+            let bare = VerifyingKey {
+                prepared,
+                inputs: INPUTS,
+            };
+            let forged = proof_bytes(&Proof { a, b, c });
+            let inputs = inputs.map(|i| from_fr(&i));
+            assert_eq!(verify(&bare, &inputs, &forged), Ok(()));
+        }
+        let mut weak = key();
+        weak.beta_g2 = weak.gamma_g2;
+        assert_eq!(
+            parse(&weak).unwrap_err(),
+            KeyError::Degenerate("beta", "gamma")
+        );
+        let mut weak = key();
+        weak.beta_g2 = -weak.delta_g2;
+        assert_eq!(
+            parse(&weak).unwrap_err(),
+            KeyError::Degenerate("beta", "delta")
+        );
+    }
+}
