@@ -220,6 +220,7 @@ impl<S: Clone> ChainState<S> {
     ///
     /// # Errors
     /// [`BlockError`] if the application's own choice does not apply.
+    #[allow(clippy::type_complexity)] // a block and what it gives, maybe
     pub fn build<A: Application<State = S>>(
         &self,
         app: &A,

@@ -140,6 +140,7 @@ impl<A: Application> Bodies<A> {
     }
 
     /// Takes out what executing the block gave.
+    #[allow(clippy::type_complexity)] // a block and what it gives, maybe
     pub(super) fn take_applied(
         &mut self,
         id: &BlockId,

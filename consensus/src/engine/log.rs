@@ -1,7 +1,7 @@
 //! Signed messages of the height in progress: what certificates, evidence and catch-up are made of.
 //!
-//! Invariant: one proposal per round and one vote per (round, kind, validator), the first that came. Bound: the kernel's, which is
-//! asked for room first.
+//! Invariant: one proposal per round, and of a validator's conflicting votes the first that came and those the kernel counts besides. Bound: the
+//! kernel's, which is asked for room first.
 
 use super::admission::Verified;
 use crate::{
@@ -27,7 +27,7 @@ pub(super) enum Novelty {
 #[derive(Default)]
 pub(super) struct MessageLog {
     proposals: BTreeMap<Round, Proposal>,
-    votes: BTreeMap<(Round, VoteKind, ValidatorIndex), Vote>,
+    votes: BTreeMap<(Round, VoteKind, ValidatorIndex), Vec<Vote>>,
 }
 
 impl MessageLog {
@@ -48,7 +48,7 @@ impl MessageLog {
     pub(super) fn vote_novelty(&self, index: ValidatorIndex, vote: &Vote) -> Novelty {
         match self.votes.get(&(vote.round, vote.kind, index)) {
             None => Novelty::New,
-            Some(v) if v.block == vote.block => Novelty::Duplicate,
+            Some(cast) if cast.iter().any(|v| v.block == vote.block) => Novelty::Duplicate,
             Some(_) => Novelty::Conflict,
         }
     }
@@ -71,22 +71,28 @@ impl MessageLog {
         }
     }
 
-    /// Stores a vote, or gives the evidence it makes with the one here.
+    /// Stores a vote if it is the first of its slot or `counts` besides; gives the evidence it makes with the first.
     pub(super) fn add_vote(
         &mut self,
         index: ValidatorIndex,
         vote: &Verified<Vote>,
+        counts: bool,
     ) -> Option<Evidence> {
         let vote = &**vote;
-        let slot = (vote.round, vote.kind, index);
-        match (self.vote_novelty(index, vote), self.votes.get(&slot)) {
-            (Novelty::Conflict, Some(first)) => Some(Evidence::votes(first.clone(), vote.clone())),
-            (Novelty::New, _) => {
-                self.votes.insert(slot, vote.clone());
-                None
-            }
-            _ => None,
+        let cast = self
+            .votes
+            .entry((vote.round, vote.kind, index))
+            .or_default();
+        if cast.iter().any(|v| v.block == vote.block) {
+            return None;
         }
+        let evidence = cast
+            .first()
+            .map(|first| Evidence::votes(first.clone(), vote.clone()));
+        if evidence.is_none() || counts {
+            cast.push(vote.clone());
+        }
+        evidence
     }
 
     /// Signatures of the precommits for a block in a round.
@@ -98,8 +104,10 @@ impl MessageLog {
         self.votes
             .range((round, VoteKind::Precommit, ValidatorIndex(0))..)
             .take_while(|((r, kind, _), _)| (*r, *kind) == (round, VoteKind::Precommit))
-            .filter(|(_, vote)| vote.block == Some(block))
-            .map(|((_, _, index), vote)| (*index, vote.signature))
+            .filter_map(|((_, _, index), cast)| {
+                let vote = cast.iter().find(|vote| vote.block == Some(block))?;
+                Some((*index, vote.signature))
+            })
             .collect()
     }
 
@@ -114,7 +122,7 @@ impl MessageLog {
         let wanted = |key: &PublicKey| Some(*key) != without;
         let order = |round: &Round| (Some(*round) != first, std::cmp::Reverse(*round));
         let mut proposals: Vec<Proposal> = self.proposals.values().cloned().collect();
-        let mut votes: Vec<Vote> = self.votes.values().cloned().collect();
+        let mut votes: Vec<Vote> = self.votes.values().flatten().cloned().collect();
         proposals.retain(|p| wanted(&p.validator));
         votes.retain(|v| wanted(&v.validator));
         proposals.sort_by_key(|p| order(&p.round));

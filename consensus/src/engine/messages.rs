@@ -28,7 +28,7 @@ const MAX_SOURCES: usize = 8;
 pub(super) struct NextHeight(BTreeMap<PublicKey, Vec<NextMessage>>);
 
 pub(super) enum NextMessage {
-    Proposal(Verified<Proposal>, Option<CompactBlock>),
+    Proposal(Box<(Verified<Proposal>, Option<CompactBlock>)>),
     Vote(Verified<Vote>),
 }
 
@@ -79,9 +79,11 @@ impl<A: Application> Engine<A> {
             self.hint(from, proposal.height);
             let rules = |p: &Proposal| self.next_rules(p.height, &p.validator);
             let checked = check(proposal, &self.chain.chain, rules);
-            return Ok(
-                checked.map(|p| self.next.push(p.validator, NextMessage::Proposal(p, block)))
-            );
+            return Ok(checked.map(|p| {
+                let validator = p.validator;
+                let message = NextMessage::Proposal(Box::new((p, block)));
+                self.next.push(validator, message);
+            }));
         }
         let rules = self.proposal_rules(&proposal);
         let checked = check(proposal, &self.chain.chain, |_| rules);
@@ -102,20 +104,20 @@ impl<A: Application> Engine<A> {
 
     /// Feeds what was kept for the height that has just begun.
     pub(super) fn take_next(&mut self) -> Result<(), HaltReason> {
+        let height = self.height();
         for message in std::mem::take(&mut self.next).0.into_values().flatten() {
             match message {
-                NextMessage::Vote(vote)
-                    if vote.height == self.height() && self.vote_rules(&vote).is_ok() =>
-                {
-                    self.take_vote(vote)?;
+                NextMessage::Vote(vote) => {
+                    if vote.height == height && self.vote_rules(&vote).is_ok() {
+                        self.take_vote(vote)?;
+                    }
                 }
-                NextMessage::Proposal(proposal, block)
-                    if proposal.height == self.height()
-                        && self.proposal_rules(&proposal).is_ok() =>
-                {
-                    self.take_proposal(proposal, block)?;
+                NextMessage::Proposal(pair) => {
+                    let (proposal, block) = *pair;
+                    if proposal.height == height && self.proposal_rules(&proposal).is_ok() {
+                        self.take_proposal(proposal, block)?;
+                    }
                 }
-                _ => {}
             }
         }
         Ok(())
@@ -127,9 +129,12 @@ impl<A: Application> Engine<A> {
         let Some(validator) = self.chain.validators.index_of(&vote.validator) else {
             return Ok(());
         };
-        if let Some(evidence) = self.live.log.add_vote(validator, &vote) {
+        let counts = self.live.kernel.wants(vote.round, vote.kind, vote.block);
+        if let Some(evidence) = self.live.log.add_vote(validator, &vote, counts) {
             self.own_evidence(evidence);
-            return Ok(());
+            if !counts {
+                return Ok(());
+            }
         }
         let input = kernel::VoteInput {
             kind: vote.kind,
@@ -218,6 +223,10 @@ impl<A: Application> Engine<A> {
     fn vote_rules(&self, vote: &Vote) -> Result<(), Refusal> {
         let index = self.member(&vote.validator)?;
         let novelty = self.live.log.vote_novelty(index, vote);
+        let kernel = &self.live.kernel;
+        if novelty == Novelty::Conflict && kernel.wants(vote.round, vote.kind, vote.block) {
+            return Ok(());
+        }
         self.slot_rules(novelty, vote.round, index, &vote.validator)
     }
 
@@ -341,7 +350,7 @@ impl<A: Application> Engine<A> {
 
     /// What we sign is stored as we sign it, so nothing of ours passes the door as new unless another process signed it.
     fn refuse_own(&self, validator: &PublicKey, round: Round) -> Result<(), HaltReason> {
-        if Some(*validator) != self.key {
+        if self.live.me.is_none() || Some(*validator) != self.key {
             return Ok(());
         }
         Err(HaltReason::KeyInUseElsewhere {

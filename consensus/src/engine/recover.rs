@@ -3,8 +3,11 @@
 //! The logged inputs are fed to a fresh kernel in their order. What it signs is looked up among the logged signatures: the same message is
 //! published again as it was, another one halts. Only behind the very last input may a signature be missing: the append
 //! that held it did not finish, so it was never published and is made now.
+//!
+//! A validator above genesis that has no log at all may have voted at this height and forgotten it: it follows this one height without a voice. (An
+//! operator who knows better passes a log that holds only its `Start`.)
 
-use super::{Engine, HaltReason, admission::Verified};
+use super::{Engine, HaltReason, Live, admission::Verified};
 use crate::{
     application::Application,
     block::Block,
@@ -14,7 +17,7 @@ use crate::{
     wal::WalRecord,
 };
 use std::collections::{BTreeMap, BTreeSet};
-use tender_wire::{BlockId, Round};
+use tender_wire::{BlockId, Height, Round};
 
 /// Progress of a replay.
 pub(super) struct Replay {
@@ -32,6 +35,10 @@ impl<A: Application> Engine<A> {
         let mut records = match log.iter().rposition(start) {
             Some(at) => log.into_iter().skip(at),
             None if log.is_empty() => {
+                if self.chain.height > Height(0) {
+                    tracing::warn!(height = %self.height(), "no vote log: sitting this height out");
+                    self.live = Live::new(&self.chain, None);
+                }
                 self.log_start();
                 return Ok(());
             }
@@ -145,9 +152,9 @@ impl<A: Application> Engine<A> {
                 let Some(validator) = self.chain.validators.index_of(&vote.validator) else {
                     return Err(HaltReason::ReplayDivergence("it holds a stranger's vote"));
                 };
-                self.live
-                    .log
-                    .add_vote(validator, &Verified::own(vote.clone()));
+                let counts = self.live.kernel.wants(vote.round, vote.kind, vote.block);
+                let verified = Verified::own(vote.clone());
+                self.live.log.add_vote(validator, &verified, counts);
                 kernel::Input::Vote(kernel::VoteInput {
                     kind: vote.kind,
                     round: vote.round,

@@ -149,6 +149,10 @@ impl<A: Application> Engine<A> {
                 Some(_) => {}
             }
         }
+        if let Some(block) = self.live.kernel.lacks_polka() {
+            let prefer = self.live.sources.get(&block).cloned().unwrap_or_default();
+            self.ask(Asked::Votes, Request::Votes(self.height()), prefer);
+        }
     }
 
     fn ask(&mut self, what: Asked, request: Request, prefer: Vec<Peer>) {

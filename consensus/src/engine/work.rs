@@ -130,7 +130,9 @@ impl<A: Application> Engine<A> {
             }
         };
         if let Some(me) = self.live.me {
-            self.live.log.add_vote(me, &Verified::own(vote.clone()));
+            self.live
+                .log
+                .add_vote(me, &Verified::own(vote.clone()), false);
         }
         self.publish((round, Some(kind)), Message::Vote(Box::new(vote)));
         Ok(())

@@ -161,6 +161,18 @@ impl Kernel {
             .collect()
     }
 
+    /// Whether a vote counts even though its validator cast another one in that round.
+    pub fn wants(&self, round: Round, kind: VoteKind, block: Option<BlockId>) -> bool {
+        self.tally.wants(round, kind, block)
+    }
+
+    /// The re-proposed block of this round, while the polka it refers to is not known here (L28 waits).
+    pub fn lacks_polka(&self) -> Option<BlockId> {
+        let proposal = self.tally.proposal(self.round)?;
+        let known = self.tally.majority(proposal.pol_round?, VoteKind::Prevote);
+        (self.step == Step::Propose && known != Some(proposal.block)).then_some(proposal.block)
+    }
+
     /// The block proposed in a round.
     pub fn proposed(&self, round: Round) -> Option<ProposalInput> {
         self.tally.proposal(round)

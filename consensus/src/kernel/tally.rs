@@ -1,6 +1,9 @@
 //! Votes received, by round, and the weights that decide the rules.
 //!
-//! Invariant: one proposal per round, one vote per (round, kind, validator): the first counts, conflicting ones are somebody else's evidence.
+//! Invariant: one proposal per round; of a validator's votes of one kind in one round the first counts, and a conflicting prevote counts as well
+//! only for the block a later proposal re-proposes with that round as its polka ([`Tally::wants`]). Without that, an equivocator could let some peers see
+//! a polka, lock, and never convince the others, who heard its other vote first. Counting it for both is what the paper does, and safe: two
+//! quorums still share an honest validator.
 //! Bound: for rounds not yet reached, each sender fills at most [`MAX_FUTURE_ROUNDS`] rounds, none further than [`MAX_ROUND_AHEAD`];
 //! a sender that floods spoils only its own room (THREATS B8). Rounds already reached are paced by timeouts.
 
@@ -17,7 +20,7 @@ pub const MAX_FUTURE_ROUNDS: usize = 8;
 /// Furthest round ahead that is kept at all: bounds the work of finding its proposer.
 pub const MAX_ROUND_AHEAD: u32 = 1000;
 
-type Votes = BTreeMap<ValidatorIndex, Option<BlockId>>;
+type Votes = BTreeMap<ValidatorIndex, BTreeSet<Option<BlockId>>>;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Tally {
@@ -60,13 +63,24 @@ impl Tally {
     }
 
     pub(super) fn add_vote(&mut self, vote: VoteInput) {
-        if usize::from(vote.validator.0) < self.powers.len() {
-            self.votes
-                .entry((vote.round, vote.kind))
-                .or_default()
-                .entry(vote.validator)
-                .or_insert(vote.block);
+        if usize::from(vote.validator.0) >= self.powers.len() {
+            return;
         }
+        let wanted = self.wants(vote.round, vote.kind, vote.block);
+        let votes = self.votes.entry((vote.round, vote.kind)).or_default();
+        let cast = votes.entry(vote.validator).or_default();
+        if cast.is_empty() || wanted {
+            cast.insert(vote.block);
+        }
+    }
+
+    /// Whether a vote counts even beside another one of the same validator: a stored proposal refers to it as part of its polka.
+    pub(super) fn wants(&self, round: Round, kind: VoteKind, block: Option<BlockId>) -> bool {
+        let later = self.proposals.range(round.next()..);
+        kind == VoteKind::Prevote
+            && later
+                .into_iter()
+                .any(|(_, (_, p))| p.pol_round == Some(round) && Some(p.block) == block)
     }
 
     pub(super) fn proposal(&self, round: Round) -> Option<ProposalInput> {
@@ -76,16 +90,16 @@ impl Tally {
     /// The block with more than two thirds of the votes of a kind, if any ("polka" for prevotes).
     pub(super) fn majority(&self, round: Round, kind: VoteKind) -> Option<BlockId> {
         let votes = self.votes.get(&(round, kind))?;
-        let named: BTreeSet<BlockId> = votes.values().flatten().copied().collect();
+        let named: BTreeSet<BlockId> = votes.values().flatten().flatten().copied().collect();
         named
             .into_iter()
-            .find(|block| self.quorum(votes, |v| v == Some(*block)))
+            .find(|block| self.quorum(votes, |cast| cast.contains(&Some(*block))))
     }
 
     /// More than two thirds voted nil.
     pub(super) fn nil_majority(&self, round: Round, kind: VoteKind) -> bool {
         let votes = self.votes.get(&(round, kind));
-        votes.is_some_and(|votes| self.quorum(votes, |v| v.is_none()))
+        votes.is_some_and(|votes| self.quorum(votes, |cast| cast.contains(&None)))
     }
 
     /// More than two thirds voted, whatever for.
@@ -144,10 +158,10 @@ impl Tally {
         u128::from(power.copied().unwrap_or(0))
     }
 
-    fn quorum(&self, votes: &Votes, counts: impl Fn(Option<BlockId>) -> bool) -> bool {
+    fn quorum(&self, votes: &Votes, counts: impl Fn(&BTreeSet<Option<BlockId>>) -> bool) -> bool {
         let power = votes
             .iter()
-            .filter(|(_, block)| counts(**block))
+            .filter(|(_, cast)| counts(cast))
             .map(|(validator, _)| self.power(*validator))
             .fold(0u128, u128::saturating_add);
         exceeds_two_thirds(power, self.total)

@@ -39,6 +39,8 @@ pub struct SimConfig {
     pub loss_percent: u64,
     /// Messages delivered twice, in percent.
     pub duplicate_percent: u64,
+    /// Whether nodes pass on what they accept, as gossip does.
+    pub relay: bool,
     /// Whether every block is due (see [`Toy::endless`]).
     pub endless: bool,
     /// How long a crashed node stays down, in milliseconds.
@@ -56,6 +58,7 @@ impl Default for SimConfig {
             delay_ms: (5, 50),
             loss_percent: 0,
             duplicate_percent: 0,
+            relay: false,
             endless: true,
             downtime_ms: 700,
             params: Params {
@@ -229,10 +232,9 @@ impl<A: Application> Sim<A> {
         self.schedule(0, Event::Restart { node });
     }
 
-    /// Loses a node's disk: log and store.
-    pub fn wipe(&mut self, node: usize) {
+    /// Loses a node's vote log.
+    pub fn lose_log(&mut self, node: usize) {
         self.nodes[node].log.clear();
-        self.nodes[node].store.clear();
     }
 
     /// Gives a transaction to one node, which gossips it to all others.
@@ -370,14 +372,14 @@ impl<A: Application> Sim<A> {
                 if self.is_own_echo(to, &message) {
                     return;
                 }
-                let from_peer = Peer(from as u64);
-                let verdict = self.step(
-                    to,
-                    Input::Gossip {
-                        from: from_peer,
-                        message,
-                    },
-                );
+                let input = Input::Gossip {
+                    from: Peer(from as u64),
+                    message: message.clone(),
+                };
+                let verdict = self.step(to, input);
+                if self.config.relay && verdict == Some(Verdict::Accept) {
+                    self.relay(to, from, &message);
+                }
                 self.note_rejection(to, from, verdict);
             }
             Event::Ask { from, to, request } => {
@@ -563,6 +565,19 @@ impl<A: Application> Sim<A> {
                     message: message.clone(),
                 });
             }
+        }
+    }
+
+    fn relay(&mut self, node: usize, source: usize, message: &Message) {
+        if self.nodes[node].byzantine.is_some() {
+            return;
+        }
+        for to in (0..self.nodes.len()).filter(|to| *to != node && *to != source) {
+            self.transmit(node, to, |from, to| Event::Deliver {
+                from,
+                to,
+                message: message.clone(),
+            });
         }
     }
 
