@@ -1,4 +1,8 @@
 //! The witness of a clearing, and the check every peer makes before it votes for a block.
+//!
+//! ```text
+//! witness = 0 u32[4] (form 1) ‖ nonce u32[4] ‖ tasks u64[8] ‖ per task: winners u64[8] ‖ bid index u32[4] each     (little-endian)
+//! ```
 
 use super::{
     CheckError, Clearing, MAX_ENTRIES, MAX_TASKS, Market, Optimum, PaymentRule, graph::Graph,

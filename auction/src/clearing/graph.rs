@@ -148,6 +148,14 @@ impl Graph {
         }
     }
 
+    /// Entries of a node, where the bids come first and then the tasks.
+    pub(super) fn entries_of(&self, node: usize) -> impl Iterator<Item = usize> {
+        let of_bid = self.of_bid.get(node).cloned().unwrap_or_default();
+        let task = node.checked_sub(self.of_bid.len());
+        let of_task = task.and_then(|task| self.of_task.get(task));
+        of_bid.chain(of_task.into_iter().flatten().copied())
+    }
+
     /// Positions of the tasks.
     pub(super) fn tasks(&self) -> Range<usize> {
         0..self.of_task.len()

@@ -156,28 +156,11 @@ impl Matching {
             distance[node] = Some(near);
             farthest = near;
             // Backwards: to the tasks that could take this bid, or to the bids that could leave this task.
-            let (of_bid, of_task) = if node < bids {
-                (self.graph.of_bid[node].clone(), &[][..])
-            } else {
-                (
-                    0..0,
-                    self.graph.of_task[node.saturating_sub(bids)].as_slice(),
-                )
-            };
-            for e in of_bid.chain(of_task.iter().copied()) {
-                let entry = &self.graph.entries[e];
-                let task = bids.saturating_add(entry.task);
-                let previous = if node < bids { task } else { entry.bid };
-                if self.won[e] == (node < bids) || distance[previous].is_some() {
-                    continue;
+            for e in self.graph.entries_of(node) {
+                if self.won[e] != (node < bids) {
+                    let (previous, cost) = self.step(node, e);
+                    heap.push(Reverse((near.plus(cost), previous)));
                 }
-                let duals = self.nodes[entry.bid].dual.plus(self.nodes[task].dual);
-                let cost = if self.won[e] {
-                    entry.weight().minus(duals)
-                } else {
-                    duals.minus(entry.weight())
-                };
-                heap.push(Reverse((near.plus(cost), previous)));
             }
         }
         for (index, node) in self.nodes.iter_mut().enumerate() {
@@ -208,6 +191,19 @@ impl Matching {
 
     fn node_of(&self, task: usize) -> usize {
         self.graph.of_bid.len().saturating_add(task)
+    }
+
+    /// Where an entry leads from a node, and its reduced cost `|u + v − w|`.
+    fn step(&self, node: usize, e: usize) -> (usize, Weight) {
+        let entry = &self.graph.entries[e];
+        let task = self.node_of(entry.task);
+        let duals = self.nodes[entry.bid].dual.plus(self.nodes[task].dual);
+        let next = if node == task { entry.bid } else { task };
+        if self.won[e] {
+            (next, entry.weight().minus(duals))
+        } else {
+            (next, duals.minus(entry.weight()))
+        }
     }
 
     /// The least dual of a task none of whose units has been admitted.
@@ -248,31 +244,13 @@ impl Matching {
             if self.nodes[node].reached.is_some_and(|(d, _)| d < distance) {
                 continue; // a shorter way was found since
             }
-            let own = self.nodes[node].dual;
-            let of_bid;
-            let (entries, leaving): (&mut dyn Iterator<Item = usize>, bool) = if node < bids {
-                of_bid = self.graph.of_bid[node].clone();
-                (&mut of_bid.into_iter(), true)
-            } else {
-                let task = node.saturating_sub(bids);
-                (&mut self.graph.of_task[task].iter().copied(), false)
-            };
-            for e in entries {
-                if self.won[e] != leaving {
+            let leaving = node < bids; // a bid leaves what it won, a task takes what it lost
+            for e in self.graph.entries_of(node) {
+                let bidder = self.graph.bidder[self.graph.entries[e].bid];
+                if self.won[e] != leaving || without == Some(bidder) {
                     continue;
                 }
-                let entry = &self.graph.entries[e];
-                let (next, cost) = if leaving {
-                    let next = bids.saturating_add(entry.task);
-                    let duals = own.plus(self.nodes[next].dual);
-                    (next, entry.weight().minus(duals))
-                } else {
-                    if without == Some(self.graph.bidder[entry.bid]) {
-                        continue;
-                    }
-                    let duals = own.plus(self.nodes[entry.bid].dual);
-                    (entry.bid, duals.minus(entry.weight()))
-                };
+                let (next, cost) = self.step(node, e);
                 let reach = distance.plus(cost);
                 let known = self.nodes[next].reached;
                 if reach >= best.0 || known.is_some_and(|(d, _)| d <= reach) {
@@ -283,10 +261,10 @@ impl Matching {
                 }
                 self.nodes[next].reached = Some((reach, e));
                 heap.push(Reverse((reach, next)));
-                let ends = if !leaving {
-                    (self.free[next] > 0).then_some(reach)
-                } else {
+                let ends = if leaving {
                     Some(reach.plus(self.nodes[next].dual))
+                } else {
+                    (self.free[next] > 0).then_some(reach)
                 };
                 if let Some(end) = ends.filter(|end| *end < best.0) {
                     best = (end, next);

@@ -280,7 +280,7 @@ fn thousands_of_entries_clear_quickly() {
             "{desc}: {} units, solve {solved:.1?}, check {checked:.1?}",
             clearing.awards.len()
         );
-        assert!(checked.as_secs() < 10, "{desc}: {checked:?}");
+        assert!(checked.as_secs() < 60, "{desc}: {checked:?}");
     }
 }
 
