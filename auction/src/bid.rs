@@ -6,10 +6,10 @@
 use crate::seal::{Associated, Sealed};
 use crate::task::MAX_REQUIREMENTS;
 use serde::{Deserialize, Serialize};
-use tender_circuits::{Claim, Evidence, EvidenceKind, IssuerMask, context};
+use tender_circuits::{Claim, Evidence, EvidenceKind, IssuerMask, ProofEvidence, Statement};
 use tender_wire::{
     AuctionId, BidId, ChainId, Digest, FieldBytes, PublicKey, SecretKey, Signature, SignatureError,
-    Tag, TypeId, encode, hash, hash_of,
+    Tag, TypeId, UnixTime, encode, hash, hash_of,
 };
 
 /// Sequence numbers of one asset's bids in one auction are below this: at most 15 replacements.
@@ -141,16 +141,21 @@ impl BidContent {
         hash(Tag::Ciphertext, &[&encode(&self.sealed)])
     }
 
-    /// The `ctx` public input a proof of `evidence` must carry.
-    pub fn context_of(&self, chain: &ChainId, evidence: &Evidence) -> FieldBytes {
-        context(
+    /// What a proof among the evidences must prove for this bid, in an auction whose leases end then.
+    pub fn statement_of(
+        &self,
+        chain: &ChainId,
+        proof: &ProofEvidence,
+        lease_end: UnixTime,
+    ) -> Statement {
+        let ciphertext = self.ciphertext_hash();
+        proof.statement(
             chain,
-            evidence.type_id(),
             &self.auction,
             &self.bidder,
-            evidence.asset(),
             self.sequence,
-            &self.ciphertext_hash(),
+            &ciphertext,
+            lease_end,
         )
     }
 

@@ -9,6 +9,7 @@ pub mod genesis;
 pub mod ledger;
 pub mod market;
 pub mod outcome;
+pub mod scenario;
 pub mod seal;
 pub mod task;
 pub mod transaction;

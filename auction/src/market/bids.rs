@@ -115,14 +115,7 @@ impl Market {
         record: &CapabilityType,
         proof: &ProofEvidence,
     ) -> Result<(), Refusal> {
-        let statement = proof.statement(
-            &state.chain(),
-            &bid.auction,
-            &bid.bidder,
-            bid.sequence,
-            &bid.ciphertext_hash(),
-            auction.spec.lease_end,
-        );
+        let statement = bid.statement_of(&state.chain(), proof, auction.spec.lease_end);
         self.verifier
             .verify(&proof.type_id, record, &statement, &proof.proof)
             .map_err(|_| Refusal::InvalidProof {

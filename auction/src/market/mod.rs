@@ -24,6 +24,7 @@ mod application;
 pub mod auction;
 pub mod bids;
 pub mod cache;
+pub mod draft;
 pub mod event;
 pub mod execute;
 pub mod governance;
@@ -40,6 +41,7 @@ pub mod verifier;
 pub mod witness;
 
 pub use auction::{AdmittedBid, Auction, Award, Phase};
+pub use draft::{Draft, DraftError};
 pub use event::{BlockOutcome, Event};
 pub use execute::ExecutionError;
 pub use refusal::Refusal;

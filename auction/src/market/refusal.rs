@@ -190,7 +190,7 @@ refusals! {
     AlreadyRevealed { auction: AuctionId, rank: u8 } = "already_revealed", here;
     /// Not the secret of the key.
     #[error("this is not the secret of rank {rank} of auction {auction}")]
-    BadReveal { auction: AuctionId, rank: u8 } = "bad_reveal", here;
+    BadReveal { auction: AuctionId, rank: u8 } = "bad_reveal", always;
 
     // Registry.
     /// The issuer has posted as much as it may.

@@ -356,8 +356,3 @@ impl Kernel {
         fresh
     }
 }
-
-#[cfg(test)]
-mod tests;
-#[cfg(test)]
-mod walks;
