@@ -6,11 +6,15 @@
 use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use libp2p::{StreamProtocol, request_response};
 use std::io;
+use tender_consensus::message::{Request, Response};
+use tender_wire::Wire;
 
-/// Largest request in bytes: a list of some thousand hashes, or a range.
-pub const MAX_REQUEST_BYTES: usize = 64 << 10;
-/// Largest response in bytes: a page of blocks.
-pub const MAX_RESPONSE_BYTES: usize = 4 << 20;
+/// Room for what the node wraps around consensus' questions and answers.
+const ENVELOPE_BYTES: usize = 64;
+/// Largest request in bytes: consensus' largest question, in an envelope.
+pub const MAX_REQUEST_BYTES: usize = Request::MAX_BYTES + ENVELOPE_BYTES;
+/// Largest response in bytes: consensus' largest answer, in an envelope.
+pub const MAX_RESPONSE_BYTES: usize = Response::MAX_BYTES + ENVELOPE_BYTES;
 
 /// Reads and writes [`MAX_REQUEST_BYTES`]- and [`MAX_RESPONSE_BYTES`]-capped frames.
 #[derive(Clone, Copy, Debug, Default)]

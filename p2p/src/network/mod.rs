@@ -1,4 +1,5 @@
-//! libp2p behind two queues: commands in, events out. The layer carries bytes and knows nothing of votes or blocks.
+//! libp2p behind two queues: commands in, events out. The layer carries bytes and judges none of them; of consensus it
+//! knows the caps, and that nothing unsaid on disk is said to others ([`NetworkHandle::send_durable`]).
 //!
 //! ```text
 //!  node ── NetworkHandle ──▶ commands ──▶ ┌──────┐ ◀── tcp/noise/yamux, quic ──▶ peers
@@ -42,7 +43,8 @@ use crate::metrics::Metrics;
 use libp2p::{Multiaddr, PeerId, gossipsub::MessageId, identity::Keypair};
 use std::time::Duration;
 use task::{Command, Task};
-use tender_wire::ChainId;
+use tender_consensus::{engine::Durable, message::Message};
+use tender_wire::{ChainId, encode};
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// Commands that wait for the task.
@@ -249,12 +251,37 @@ impl NetworkHandle {
         self.peers.borrow().clone()
     }
 
-    /// Gossips a message. With no peer to send it to, it is kept and tried again for ten seconds. The same bytes are not
-    /// sent twice within a minute: to say a thing again, use a request or change the bytes.
+    /// Gossips what consensus has to say: only what is durable may leave.
     ///
     /// # Errors
     /// [`PublishError`]; having no peers is none.
-    pub async fn publish(&self, topic: Topic, data: Vec<u8>) -> Result<(), PublishError> {
+    pub async fn send_durable(&self, message: Durable<Message>) -> Result<(), PublishError> {
+        let topic = match message.value() {
+            Message::Proposal(_) | Message::Vote(_) => Topic::Vote,
+            Message::Evidence(_) => Topic::Evidence,
+        };
+        self.publish_bytes(topic, encode(message.value())).await
+    }
+
+    /// Gossips a transaction.
+    ///
+    /// # Errors
+    /// [`PublishError`]; having no peers is none.
+    pub async fn publish_tx(&self, tx: Vec<u8>) -> Result<(), PublishError> {
+        self.publish_bytes(Topic::Tx, tx).await
+    }
+
+    /// Gossips a status.
+    ///
+    /// # Errors
+    /// [`PublishError`]; having no peers is none.
+    pub async fn publish_status(&self, status: Vec<u8>) -> Result<(), PublishError> {
+        self.publish_bytes(Topic::Status, status).await
+    }
+
+    /// With no peer to send it to, a message is kept and tried again for ten seconds. The same bytes are not sent twice
+    /// within a minute: to say a thing again, answer a request with it or change the bytes.
+    async fn publish_bytes(&self, topic: Topic, data: Vec<u8>) -> Result<(), PublishError> {
         if data.len() > topic.max_bytes() {
             return Err(PublishError::TooLarge {
                 topic,

@@ -19,7 +19,9 @@ use libp2p::{
     identify,
     multiaddr::Protocol,
     ping,
-    request_response::{self, Message, OutboundFailure, OutboundRequestId, ResponseChannel},
+    request_response::{
+        self, InboundRequestId, Message, OutboundFailure, OutboundRequestId, ResponseChannel,
+    },
     swarm::{ConnectionId, DialError, SwarmEvent, dial_opts::DialOpts},
 };
 use std::{
@@ -38,14 +40,14 @@ const WANTED_PEERS: usize = 24;
 const DIALS_PER_TICK: usize = 2;
 /// Pause before a known peer is dialled again.
 const REDIAL_PAUSE: Duration = Duration::from_secs(10);
-/// Requests of one peer that the node works on at once.
-const INBOUND_PER_PEER: usize = 8;
-/// Requests that the node works on at once; each may hold an answer of [`MAX_RESPONSE_BYTES`].
-const INBOUND: usize = 32;
+/// Requests of one peer under way at once.
+const INBOUND_PER_PEER: usize = 4;
+/// Requests of all peers under way at once; each may hold an answer of [`MAX_RESPONSE_BYTES`] until it is sent.
+const INBOUND: usize = 16;
 /// Our requests to one peer under way at once.
-const OUTBOUND_PER_PEER: usize = 8;
+const OUTBOUND_PER_PEER: usize = 4;
 /// Our requests under way at once; each may bring an answer of [`MAX_RESPONSE_BYTES`].
-const OUTBOUND: usize = 32;
+const OUTBOUND: usize = 16;
 /// Peers that can be banned at once: a list for people, not a defence.
 const MAX_BANNED: usize = 4096;
 /// Failed pings in a row that end a connection.
@@ -137,8 +139,6 @@ struct Peer {
     agent: Option<String>,
     /// Its addresses in kad's table.
     addresses: Vec<Multiaddr>,
-    inbound: usize,
-    outbound: usize,
 }
 
 struct Connection {
@@ -146,8 +146,8 @@ struct Connection {
     ping_failures: u32,
 }
 
-/// A request whose answer the node is working on.
-type Answer = (PeerId, ResponseChannel<Vec<u8>>, Option<Vec<u8>>);
+/// What the node made of a request, and where it goes.
+type Answer = (ResponseChannel<Vec<u8>>, Option<Vec<u8>>);
 
 pub(super) struct Task {
     swarm: Swarm<Protocols>,
@@ -163,7 +163,10 @@ pub(super) struct Task {
     outbox: Outbox,
     /// When known peers were last dialled; old entries are swept.
     dialled: BTreeMap<PeerId, Instant>,
+    /// Their requests: answered, and the answer sent, or failed.
+    serving: BTreeMap<InboundRequestId, PeerId>,
     answers: FuturesUnordered<BoxFuture<'static, Answer>>,
+    /// Our requests.
     asked: BTreeMap<OutboundRequestId, (PeerId, Reply)>,
 }
 
@@ -188,6 +191,7 @@ impl Task {
             bootstrap: Bootstrap::new(&config.bootstrap, Instant::now()),
             outbox: Outbox::default(),
             dialled: BTreeMap::new(),
+            serving: BTreeMap::new(),
             answers: FuturesUnordered::new(),
             asked: BTreeMap::new(),
         }
@@ -385,18 +389,15 @@ impl Task {
 // Requests.
 impl Task {
     fn ask(&mut self, to: PeerId, data: Vec<u8>, reply: Reply) {
-        let busy = self.asked.len() >= OUTBOUND;
-        let refusal = match self.peers.get_mut(&to) {
-            Some(peer) if peer.agent.is_some() => {
-                if !busy && peer.outbound < OUTBOUND_PER_PEER {
-                    peer.outbound = peer.outbound.saturating_add(1);
-                    let id = self.swarm.behaviour_mut().requests.send_request(&to, data);
-                    self.asked.insert(id, (to, reply));
-                    return;
-                }
-                RequestError::Busy
-            }
-            _ => RequestError::NotConnected,
+        let to_it = self.asked.values().filter(|(peer, _)| *peer == to).count();
+        let refusal = if self.peers.get(&to).is_none_or(|peer| peer.agent.is_none()) {
+            RequestError::NotConnected
+        } else if self.asked.len() >= OUTBOUND || to_it >= OUTBOUND_PER_PEER {
+            RequestError::Busy
+        } else {
+            let id = self.swarm.behaviour_mut().requests.send_request(&to, data);
+            self.asked.insert(id, (to, reply));
+            return;
         };
         self.metrics
             .count_request(Direction::Out, RequestOutcome::Refused);
@@ -407,8 +408,10 @@ impl Task {
         match event {
             request_response::Event::Message { peer, message, .. } => match message {
                 Message::Request {
-                    request, channel, ..
-                } => self.on_question(peer, request, channel),
+                    request_id,
+                    request,
+                    channel,
+                } => self.on_question(request_id, peer, request, channel),
                 Message::Response {
                     request_id,
                     response,
@@ -426,49 +429,54 @@ impl Task {
                 };
                 self.on_reply(request_id, Err(error));
             }
-            request_response::Event::InboundFailure { peer, error, .. } => {
-                tracing::debug!(%peer, %error, "request not answered");
-                self.metrics
-                    .count_request(Direction::In, RequestOutcome::Failed);
+            request_response::Event::InboundFailure {
+                request_id, error, ..
+            } => {
+                // One refused at the door ends here too, and was counted there.
+                if self.serving.remove(&request_id).is_some() {
+                    tracing::debug!(%error, "request not answered");
+                    self.metrics
+                        .count_request(Direction::In, RequestOutcome::Failed);
+                }
             }
-            request_response::Event::ResponseSent { .. } => self
-                .metrics
-                .count_request(Direction::In, RequestOutcome::Answered),
+            request_response::Event::ResponseSent { request_id, .. } => {
+                self.serving.remove(&request_id);
+                self.metrics
+                    .count_request(Direction::In, RequestOutcome::Answered);
+            }
         }
     }
 
-    fn on_question(&mut self, from: PeerId, data: Vec<u8>, channel: ResponseChannel<Vec<u8>>) {
-        let full = self.answers.len() >= INBOUND;
+    fn on_question(
+        &mut self,
+        id: InboundRequestId,
+        from: PeerId,
+        data: Vec<u8>,
+        channel: ResponseChannel<Vec<u8>>,
+    ) {
+        let of_it = self.serving.values().filter(|peer| **peer == from).count();
+        let room = self.serving.len() < INBOUND && of_it < INBOUND_PER_PEER;
         let (reply, answer) = oneshot::channel();
         let event = NetworkEvent::Request {
             peer: from,
             data,
             reply,
         };
-        let room = self
-            .peers
-            .get(&from)
-            .is_some_and(|peer| !full && peer.inbound < INBOUND_PER_PEER);
         if !room || !self.offer(event) {
             // Dropping the channel closes the stream: the peer sees that there is no answer.
             self.metrics
                 .count_request(Direction::In, RequestOutcome::Refused);
             return;
         }
-        if let Some(peer) = self.peers.get_mut(&from) {
-            peer.inbound = peer.inbound.saturating_add(1);
-        }
+        self.serving.insert(id, from);
         let answered = async move {
             let answer = tokio::time::timeout(REQUEST_TIMEOUT, answer).await;
-            (from, channel, answer.ok().and_then(Result::ok))
+            (channel, answer.ok().and_then(Result::ok))
         };
         self.answers.push(answered.boxed());
     }
 
-    fn on_answer(&mut self, (to, channel, answer): Answer) {
-        if let Some(peer) = self.peers.get_mut(&to) {
-            peer.inbound = peer.inbound.saturating_sub(1);
-        }
+    fn on_answer(&mut self, (channel, answer): Answer) {
         match answer {
             Some(answer) if answer.len() <= MAX_RESPONSE_BYTES => {
                 // Fails when the peer is gone, which the behaviour reports by itself.
@@ -489,12 +497,9 @@ impl Task {
     }
 
     fn on_reply(&mut self, id: OutboundRequestId, answer: Result<Vec<u8>, RequestError>) {
-        let Some((from, reply)) = self.asked.remove(&id) else {
+        let Some((_, reply)) = self.asked.remove(&id) else {
             return;
         };
-        if let Some(peer) = self.peers.get_mut(&from) {
-            peer.outbound = peer.outbound.saturating_sub(1);
-        }
         let outcome = match answer {
             Ok(_) => RequestOutcome::Answered,
             Err(_) => RequestOutcome::Failed,
@@ -565,8 +570,6 @@ impl Task {
             since: Instant::now(),
             agent: None,
             addresses: Vec::new(),
-            inbound: 0,
-            outbound: 0,
         });
         peer.connections.insert(
             connection,
@@ -585,6 +588,7 @@ impl Task {
         if peer.connections.is_empty() {
             let known = peer.agent.is_some();
             self.peers.remove(id);
+            self.serving.retain(|_, peer| peer != id);
             if known {
                 self.lifecycle(NetworkEvent::PeerDisconnected(*id));
             }

@@ -141,7 +141,7 @@ async fn gossip_crosses_a_chain_over_tcp_and_quic() {
         a.connected().await;
         c.connected().await;
         for (topic, data) in [(Topic::Vote, vec![1; 100]), (Topic::Tx, vec![2; 60_000])] {
-            a.handle.publish(topic, data.clone()).await.unwrap();
+            a.handle.publish_bytes(topic, data.clone()).await.unwrap();
             assert_eq!(b.gossip(Verdict::Accept).await, data, "{transport}");
             assert_eq!(c.gossip(Verdict::Accept).await, data, "{transport}");
         }
@@ -158,21 +158,33 @@ async fn refused_gossip_does_not_travel_and_liars_are_shut_out() {
     c.connected().await;
     for verdict in [Verdict::Ignore, Verdict::Reject] {
         let data = vec![verdict as u8; 50];
-        a.handle.publish(Topic::Tx, data.clone()).await.unwrap();
+        a.handle
+            .publish_bytes(Topic::Tx, data.clone())
+            .await
+            .unwrap();
         assert_eq!(b.gossip(verdict).await, data);
     }
     assert!(c.hears_nothing().await);
     // B19: three invalid messages, and the fourth is not even looked at.
     for i in 10..12 {
-        a.handle.publish(Topic::Tx, vec![i; 50]).await.unwrap();
+        a.handle
+            .publish_bytes(Topic::Tx, vec![i; 50])
+            .await
+            .unwrap();
         b.gossip(Verdict::Reject).await;
     }
     sleep(Duration::from_millis(200)).await;
-    a.handle.publish(Topic::Tx, vec![99; 50]).await.unwrap();
+    a.handle
+        .publish_bytes(Topic::Tx, vec![99; 50])
+        .await
+        .unwrap();
     assert!(b.hears_nothing().await, "a graylisted peer is heard");
     assert_eq!(b.gossip_count(Topic::Tx, GossipOutcome::Reject), 3);
     // The innocent end is still heard.
-    c.handle.publish(Topic::Tx, vec![50; 50]).await.unwrap();
+    c.handle
+        .publish_bytes(Topic::Tx, vec![50; 50])
+        .await
+        .unwrap();
     assert_eq!(b.gossip(Verdict::Accept).await, vec![50; 50]);
 }
 
@@ -180,7 +192,7 @@ async fn refused_gossip_does_not_travel_and_liars_are_shut_out() {
 async fn a_message_published_to_nobody_waits_for_the_first_peer() {
     let mut a = start(&[TCP], vec![]).await;
     a.handle
-        .publish(Topic::Vote, b"early".to_vec())
+        .publish_bytes(Topic::Vote, b"early".to_vec())
         .await
         .unwrap();
     let mut b = start(&[], vec![a.address()]).await;
@@ -193,10 +205,10 @@ async fn too_large_is_refused_before_it_leaves() {
     let a = start(&[], vec![]).await;
     for topic in Topic::ALL {
         let max = topic.max_bytes();
-        assert_eq!(a.handle.publish(topic, vec![0; max]).await, Ok(()));
+        assert_eq!(a.handle.publish_bytes(topic, vec![0; max]).await, Ok(()));
         let bytes = max + 1;
         assert_eq!(
-            a.handle.publish(topic, vec![0; bytes]).await,
+            a.handle.publish_bytes(topic, vec![0; bytes]).await,
             Err(PublishError::TooLarge { topic, bytes, max })
         );
     }
@@ -219,7 +231,7 @@ async fn the_largest_messages_of_every_topic_arrive() {
     a.connected().await;
     for topic in Topic::ALL {
         let data = vec![7; topic.max_bytes()];
-        a.handle.publish(topic, data.clone()).await.unwrap();
+        a.handle.publish_bytes(topic, data.clone()).await.unwrap();
         assert_eq!(b.gossip(Verdict::Accept).await, data);
     }
 }
@@ -254,19 +266,19 @@ async fn one_peer_cannot_take_every_request_slot() {
     a.connected().await;
     b.connected().await;
     let (handle, to) = (a.handle.clone(), b.id());
-    let asking: Vec<_> = (0..12u8)
+    let asking: Vec<_> = (0..6u8)
         .map(|i| {
             let handle = handle.clone();
             tokio::spawn(async move { handle.request(to, vec![i]).await })
         })
         .collect();
     let mut held = Vec::new();
-    for _ in 0..8 {
+    for _ in 0..4 {
         if let NetworkEvent::Request { reply, .. } = b.next().await {
             held.push(reply);
         }
     }
-    assert!(b.hears_nothing().await, "a ninth request at once");
+    assert!(b.hears_nothing().await, "a fifth request at once");
     // Dropped replies are answers that never come, and are noticed at once.
     drop(held);
     let mut ends = Vec::new();
@@ -278,12 +290,12 @@ async fn one_peer_cannot_take_every_request_slot() {
         .iter()
         .filter(|e| **e == RequestError::NoAnswer)
         .count();
-    assert_eq!((busy, unanswered), (4, 8));
+    assert_eq!((busy, unanswered), (2, 4));
     let labels = RequestLabels {
         direction: Direction::Out,
         outcome: RequestOutcome::Refused,
     };
-    assert_eq!(a.metrics.requests.get_or_create(&labels).get(), 4);
+    assert_eq!(a.metrics.requests.get_or_create(&labels).get(), 2);
 }
 
 #[tokio::test]
@@ -342,7 +354,11 @@ async fn a_peer_of_another_chain_is_not_talked_to() {
     let mut b = start(&[TCP], vec![]).await;
     let key = Keypair::generate_ed25519();
     let mut stranger = start_with(OTHER_CHAIN, &key, &[], vec![b.address()]).await;
-    stranger.handle.publish(Topic::Tx, vec![1]).await.unwrap();
+    stranger
+        .handle
+        .publish_bytes(Topic::Tx, vec![1])
+        .await
+        .unwrap();
     assert!(b.hears_nothing().await);
     assert!(stranger.events.try_recv().is_err() && b.events.try_recv().is_err());
     assert!(b.handle.peers().is_empty() && stranger.handle.peers().is_empty());
@@ -359,7 +375,7 @@ async fn a_node_that_does_not_read_its_events_stalls_nobody() {
     c.connected().await;
     for i in 0..3000u32 {
         a.handle
-            .publish(Topic::Vote, i.to_le_bytes().to_vec())
+            .publish_bytes(Topic::Vote, i.to_le_bytes().to_vec())
             .await
             .unwrap();
     }

@@ -5,7 +5,8 @@
 
 use crate::metrics::TopicLabel;
 use libp2p::{StreamProtocol, gossipsub::IdentTopic, gossipsub::TopicHash};
-use tender_wire::ChainId;
+use tender_consensus::{evidence::Evidence, message::Message, params::MAX_TX_BYTES};
+use tender_wire::{ChainId, Wire};
 
 /// A gossip topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -27,12 +28,11 @@ impl Topic {
     /// Largest message in bytes. Larger things travel by request.
     pub const fn max_bytes(self) -> usize {
         match self {
-            // An auction of a few hundred tasks, or a sealed bid for a hundred-member committee.
-            Topic::Tx => 64 << 10,
-            // A proposal with its compact block: some hundred 32-byte hashes and a certificate of 100 signatures.
-            Topic::Vote => 64 << 10,
-            // Two signed votes or proposals, and what they need to be judged.
-            Topic::Evidence => 8 << 10,
+            // With a length before it, should the node send one.
+            Topic::Tx => MAX_TX_BYTES + 8,
+            Topic::Vote => Message::MAX_BYTES,
+            // A variant index before it.
+            Topic::Evidence => Evidence::MAX_BYTES + 4,
             // A height, an id, and a validator's proof of identity.
             Topic::Status => 2 << 10,
         }

@@ -101,6 +101,9 @@ pub enum StoreError {
     },
 }
 
+/// A key and its value in the index. What keys mean is the node's to say.
+pub type IndexEntry = (Vec<u8>, Vec<u8>);
+
 /// A committed block as stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredBlock {
@@ -125,7 +128,10 @@ impl Drop for Store {
     fn drop(&mut self) {
         // Closing writes, and may find damage like any other use; nothing depends on it.
         let db = self.db.take();
-        if let Err(error) = guard(&self.path, || Ok(drop(db))) {
+        if let Err(error) = guard(&self.path, || {
+            drop(db);
+            Ok(())
+        }) {
             tracing::error!(%error, "closing the store");
         }
     }
@@ -186,7 +192,7 @@ impl Store {
         id: BlockId,
         block: &[u8],
         certificate: &[u8],
-        index: &[(Vec<u8>, Vec<u8>)],
+        index: &[IndexEntry],
     ) -> Result<(), StoreError> {
         self.write(|txn| {
             let mut meta = txn.open_table(META).map_err(|e| self.fault(e))?;
@@ -312,7 +318,7 @@ impl Store {
         prefix: &[u8],
         after: Option<&[u8]>,
         limit: usize,
-    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+    ) -> Result<Vec<IndexEntry>, StoreError> {
         self.read(|read| {
             let index = read.open_table(INDEX).map_err(|e| self.fault(e))?;
             let from = after.map_or(prefix, |after| after.max(prefix));
