@@ -1,0 +1,91 @@
+//! `fixtures/FORMATS.md` against the types: every vector it shows is built here from fixed inputs, and nothing else stands in it.
+//!
+//! After a change of a layout, `TENDER_BLESS=1 cargo test -p tender-auction --test formats` rewrites the values in the document and in
+//! `fixtures/vectors.json`; a new vector is placed in the document by hand, with an empty value. The setup and the proof of
+//! the example are read from `vectors.json`, verified, and made anew only when blessing and when they no longer fit.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
+mod basics;
+mod book;
+mod chain;
+mod claims;
+mod example;
+mod market;
+
+use book::Book;
+use example::{Example, Made};
+use std::{collections::BTreeSet, fs, path::PathBuf};
+use tender_circuits::ProofBytes;
+use tender_wire::{Digest, Tag, hex};
+
+fn fixture(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("../fixtures")
+        .join(name)
+}
+
+fn read(name: &str) -> String {
+    fs::read_to_string(fixture(name)).unwrap_or_default()
+}
+
+/// The setup and the proof that `vectors.json` keeps.
+fn kept() -> Option<Made> {
+    let all: serde_json::Value = serde_json::from_str(&read("vectors.json")).ok()?;
+    let bytes = |name: &str| hex::decode(all.get("vectors")?.get(name)?.as_str()?).ok();
+    Some(Made {
+        vk: bytes("type_vk")?,
+        r1cs_hash: Digest(bytes("type_r1cs_hash")?.try_into().ok()?),
+        proof: ProofBytes(bytes("proof_a")?.try_into().ok()?),
+    })
+}
+
+#[test]
+fn the_document_shows_what_the_types_give() {
+    let bless = std::env::var_os("TENDER_BLESS").is_some();
+    let example = Example::new(kept(), bless);
+    let mut book = Book::default();
+    basics::add(&mut book);
+    claims::add(&mut book, &example);
+    market::add(&mut book, &example);
+    chain::add(&mut book, &example);
+    basics::refuse(&mut book, &example.attestation);
+    if bless {
+        let document = book.blessed(&read("FORMATS.md"));
+        fs::write(fixture("FORMATS.md"), document).unwrap();
+        fs::write(fixture("vectors.json"), format!("{:#}\n", book.to_json())).unwrap();
+    }
+    let faults = book.faults(&read("FORMATS.md"));
+    assert!(
+        faults.is_empty(),
+        "fixtures/FORMATS.md:\n{}",
+        faults.join("\n")
+    );
+    // Compared as values: the order of members is the JSON library's.
+    let kept: serde_json::Value = serde_json::from_str(&read("vectors.json")).unwrap();
+    let same = kept == book.to_json();
+    assert!(
+        same,
+        "fixtures/vectors.json differs: run with TENDER_BLESS=1"
+    );
+}
+
+#[test]
+fn the_document_lists_every_tag_and_no_other() {
+    let document = read("FORMATS.md");
+    let mentioned: BTreeSet<_> = document
+        .split(|c: char| !(c.is_ascii_alphanumeric() || "/-".contains(c)))
+        .filter(|word| word.starts_with("tender/1/"))
+        .collect();
+    let tags: BTreeSet<_> = Tag::ALL.iter().map(|tag| tag.text()).collect();
+    assert_eq!(mentioned, tags);
+    for tag in Tag::ALL {
+        let row = format!("| `{tag:?}` | `{}` |", tag.text());
+        assert!(document.contains(&row), "no row: {row}");
+    }
+}
