@@ -84,6 +84,9 @@ fn main() {
     let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
     println!("resources/v1, {cores} cores");
     println!("  constraints      {}", key.constraints());
+    for (scope, count) in key.profile() {
+        println!("    {count:>6}  {scope}");
+    }
     println!("  public inputs    {}", verifying.inputs());
     println!("  proof            {} B", proof.0.len());
     println!("  verifying key    {} B", record.vk.len());

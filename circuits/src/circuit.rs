@@ -94,7 +94,7 @@ impl Witness {
 pub(crate) fn shape(capability: &dyn Capability) -> Shape {
     let inputs = PREFIX_INPUTS.saturating_add(capability.schema().fields.len());
     let witness = Witness::blank(capability.attributes().fields.len());
-    let mut b = Builder::new(true);
+    let mut b = Builder::recording();
     synthesise(
         capability,
         &vec![FieldBytes([0; 32]); inputs],
@@ -104,13 +104,14 @@ pub(crate) fn shape(capability: &dyn Capability) -> Shape {
     b.finish().0
 }
 
-/// The values of every variable.
+/// The values of the circuit's variables, of which there should be `variables`.
 pub(crate) fn assignment(
     capability: &dyn Capability,
     inputs: &[FieldBytes],
     witness: &Witness,
+    variables: usize,
 ) -> Assignment {
-    let mut b = Builder::new(false);
+    let mut b = Builder::valuing(variables);
     synthesise(capability, inputs, witness, &mut b);
     b.finish().1
 }

@@ -238,6 +238,11 @@ impl ProvingKey {
     pub fn constraints(&self) -> usize {
         self.shape.constraints()
     }
+
+    /// Constraints per outermost scope, largest first: where a circuit's cost is.
+    pub fn profile(&self) -> Vec<(String, usize)> {
+        self.shape.profile()
+    }
 }
 
 struct Header<'a> {

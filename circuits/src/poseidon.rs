@@ -148,7 +148,7 @@ mod tests {
     fn constraints_compute_the_native_hash() {
         for n in [1usize, 2, 8, 12, 13, 16] {
             let items: Vec<_> = (0..n as u64).map(|i| Fr::from(i + 3)).collect();
-            let mut b = Builder::new(true);
+            let mut b = Builder::recording();
             let nums: Vec<_> = items.iter().map(|x| b.witness(*x)).collect();
             let out = hash_list_constrained(&mut b, &nums);
             assert_eq!(out.value, hash_list(&items), "{n} inputs");

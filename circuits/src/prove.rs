@@ -150,7 +150,12 @@ pub(crate) fn values(
     statement: &Statement,
 ) -> Result<Assignment, ProveError> {
     let witness = Witness::new(credential, path);
-    let z = assignment(&*key.capability, &statement.public_inputs(), &witness);
+    let z = assignment(
+        &*key.capability,
+        &statement.public_inputs(),
+        &witness,
+        key.shape.variables,
+    );
     if z.0.len() == key.shape.variables {
         Ok(z)
     } else {
@@ -184,4 +189,49 @@ pub(crate) fn create(
     )
     .map_err(|e| ProveError::Prover(e.to_string()))?;
     Ok(proof_bytes(&proof))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Registry, asset_of, resources, resources::Resources, setup};
+    use std::{collections::BTreeMap, sync::Arc};
+    use tender_wire::{FieldBytes, PublicKey};
+
+    /// T32: a proving key that is not the one behind the type's verifying key. Loading refuses it; should one slip through, the proof does
+    /// not leave this function.
+    #[test]
+    fn a_proof_under_a_foreign_key_is_never_handed_out() {
+        let (mut key, record) = setup(Arc::new(Resources), [1; 32]).unwrap();
+        key.inner = setup(Arc::new(Resources), [2; 32]).unwrap().0.inner;
+        let attributes = r#"{"gpu_model": "none", "region": "uk"}"#;
+        let credential = Credential {
+            type_name: record.name.clone(),
+            version: record.version,
+            issuer: IssuerIndex::new(0).unwrap(),
+            holder: PublicKey([1; 32]),
+            asset: asset_of("m"),
+            attributes: resources::schema()
+                .attributes_from_named(&serde_json::from_str(attributes).unwrap())
+                .unwrap(),
+            expiry: UnixTime(10),
+            salt: FieldBytes([1; 32]),
+        };
+        let mut registry = Registry::default();
+        let index = registry.append(&credential.leaf()).unwrap();
+        let statement = Statement {
+            registry_root: registry.root(),
+            holder: holder_of(&credential.holder),
+            ctx: FieldBytes::from_u64(1),
+            asset: credential.asset,
+            valid_until: UnixTime(10),
+            issuers: IssuerMask(1),
+            claim: record.schema.claim_from_named(&BTreeMap::new()).unwrap(),
+        };
+        let path = registry.path(index).unwrap();
+        assert_eq!(
+            prove(&key, &credential, &path, &statement, [3; 32]),
+            Err(ProveError::SelfCheck(VerifyError::Invalid))
+        );
+    }
 }

@@ -15,6 +15,7 @@ use ark_relations::{
     gr1cs::{ConstraintSynthesizer, ConstraintSystemRef, LinearCombination, SynthesisError},
     gr1cs::{Matrix, Variable},
 };
+use std::collections::BTreeMap;
 use tender_wire::{Digest, FieldBytes, Tag, hash::Hasher};
 use zeroize::Zeroize;
 
@@ -134,11 +135,21 @@ pub(crate) struct Deleted {
 }
 
 impl Builder {
-    pub(crate) fn new(record: bool) -> Builder {
+    /// A builder that keeps rows as well as values.
+    pub(crate) fn recording() -> Builder {
+        let mut b = Builder::valuing(0);
+        b.record = true;
+        b
+    }
+
+    /// A builder that only computes values. The room for them is reserved at once: a growing vector leaves copies behind.
+    pub(crate) fn valuing(variables: usize) -> Builder {
+        let mut assignment = Vec::with_capacity(variables.max(1));
+        assignment.push(Fr::ONE);
         Builder {
-            record,
+            record: false,
             inputs: 0,
-            assignment: vec![Fr::ONE],
+            assignment,
             matrices: Default::default(),
             scopes: Vec::new(),
             path: Vec::new(),
@@ -253,6 +264,20 @@ impl Shape {
     pub(crate) fn constraints(&self) -> usize {
         let [a, _, _] = &self.matrices;
         a.len()
+    }
+
+    /// Constraints per outermost scope, largest first.
+    pub(crate) fn profile(&self) -> Vec<(String, usize)> {
+        let ends = self.scopes.iter().skip(1).map(|(first, _)| *first);
+        let ends = ends.chain([self.constraints()]);
+        let mut counts = BTreeMap::new();
+        for ((first, name), end) in self.scopes.iter().zip(ends) {
+            let outermost = name.split('/').next().unwrap_or_default();
+            *counts.entry(outermost.to_owned()).or_insert(0) += end - first;
+        }
+        let mut counts: Vec<_> = counts.into_iter().collect();
+        counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        counts
     }
 
     #[cfg(test)]

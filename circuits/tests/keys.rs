@@ -186,4 +186,7 @@ fn golden_circuit() {
         "a3f8456a290662b7009852f3d4e3a8303ba68f6a58907731d439cb1408ced9f7"
     );
     assert_eq!(keys().0.constraints(), 6_731);
+    let profile = keys().0.profile();
+    assert_eq!(profile.iter().map(|(_, n)| n).sum::<usize>(), 6_731);
+    assert_eq!(profile[0].0, "registry", "{profile:?}");
 }

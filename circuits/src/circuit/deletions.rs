@@ -89,7 +89,7 @@ fn case(check: &'static str, bits_of: Option<u64>) -> Case {
 impl Case {
     /// The first violated constraint of the circuit, whole or without the check.
     fn unsatisfied(&self, deleted: bool) -> Option<String> {
-        let mut b = Builder::new(true);
+        let mut b = Builder::recording();
         b.deleted = deleted.then(|| Deleted {
             scope: self.check.into(),
             bits_of: self.bits_of,

@@ -72,7 +72,7 @@ proptest! {
         let path = MerklePath { index, siblings };
         let statement = statement(&credential, &path, claim);
         let native = Resources.check(&credential.attributes, &statement.claim);
-        let z = assignment(&Resources, &statement.public_inputs(), &Witness::new(&credential, &path));
+        let z = assignment(&Resources, &statement.public_inputs(), &Witness::new(&credential, &path), shape.variables);
         let violated = shape.unsatisfied(&z);
         prop_assert_eq!(native.is_ok(), violated.is_none(), "{:?} / {:?}", native, violated);
         if let (Err(native), Some(violated)) = (native, violated) {
