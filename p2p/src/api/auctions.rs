@@ -1,0 +1,339 @@
+//! Auctions of the present, from the state, and of the past, from the index.
+
+use super::{
+    Api,
+    error::Failure,
+    routes::parse,
+    types::{AuctionDetail, AuctionSummary, Award, LiveBid, Phase},
+};
+use crate::node::{Chain, Known, Placed, Shared, ended_as, phase_of};
+use axum::{
+    Json,
+    extract::{Path, Query, State, rejection::QueryRejection},
+    http::header,
+    response::IntoResponse,
+};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use tender_auction::{
+    market::{self, Auction},
+    outcome::{AwardState, EntryOutcome, OutcomeRecord},
+    transaction::AwardRef,
+};
+use tender_wire::{AuctionId, BidId, Height, PublicKey};
+
+/// Auctions of one page.
+const MAX_PAGE: usize = 1000;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Page {
+    after: Option<String>,
+    limit: Option<usize>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Whose {
+    bidder: String,
+}
+
+/// Which record a certificate is wanted of.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wanted {
+    task: Option<u32>,
+    bidder: Option<String>,
+    bid: Option<String>,
+}
+
+pub(super) async fn list(
+    State(api): State<Api>,
+    page: Result<Query<Page>, QueryRejection>,
+) -> Result<Json<Vec<AuctionSummary>>, Failure> {
+    let Page { after, limit } = query(page)?;
+    let after: Option<AuctionId> = after.as_deref().map(parse).transpose()?;
+    let limit = limit.unwrap_or(MAX_PAGE).min(MAX_PAGE);
+    let all = api.read(move |shared| {
+        let known = shared.archive.auctions(after.as_ref(), limit)?;
+        let chain = shared.chain();
+        known
+            .iter()
+            .map(|known| summary(shared, &chain, known))
+            .collect()
+    });
+    all.await.map(Json)
+}
+
+pub(super) async fn detail(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+) -> Result<Json<AuctionDetail>, Failure> {
+    let id: AuctionId = parse(&id)?;
+    api.read(move |shared| detail_of(shared, &id))
+        .await
+        .map(Json)
+}
+
+/// The bidder's own records, in the order they were committed.
+pub(super) async fn explain(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+    whose: Result<Query<Whose>, QueryRejection>,
+) -> Result<Json<Vec<OutcomeRecord>>, Failure> {
+    let id: AuctionId = parse(&id)?;
+    let bidder: PublicKey = parse(&query(whose)?.bidder)?;
+    let records = api.read(move |shared| {
+        known(shared, &id)?;
+        let records = shared
+            .archive
+            .records(&id)?
+            .into_iter()
+            .map(|placed| placed.record);
+        Ok(records
+            .filter(|record| bidder_of(record) == Some(bidder))
+            .collect())
+    });
+    records.await.map(Json)
+}
+
+/// The certificate file, byte for byte.
+pub(super) async fn certificate(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+    wanted: Result<Query<Wanted>, QueryRejection>,
+) -> Result<impl IntoResponse, Failure> {
+    let id: AuctionId = parse(&id)?;
+    let Wanted { task, bidder, bid } = query(wanted)?;
+    let bidder: Option<PublicKey> = bidder.as_deref().map(parse).transpose()?;
+    let bid: Option<BidId> = bid.as_deref().map(parse).transpose()?;
+    if task.is_none() && bidder.is_none() && bid.is_none() {
+        return Err(Failure::bad_request(
+            "say of what: task=<number>, bidder=<key> or bid=<id>",
+        ));
+    }
+    let text = api.read(move |shared| {
+        known(shared, &id)?;
+        let records = shared.archive.records(&id)?;
+        let placed = choose(records, task, bidder, bid).ok_or_else(|| {
+            let hint = "outcomes are committed when the auction clears: see GET /v1/auctions/{id}";
+            Failure::not_found(format!("auction {id} has no such outcome"), hint)
+        })?;
+        Ok(shared.archive.certificate(placed)?.to_json())
+    });
+    Ok(([(header::CONTENT_TYPE, "application/json")], text.await?))
+}
+
+/// The record asked for. Of a task: its (first) winner's entry, or its unit if nobody won. Of a bidder or bid: a win if there is one,
+/// else the first entry, else the bid as a whole.
+fn choose(
+    records: Vec<Placed>,
+    task: Option<u32>,
+    bidder: Option<PublicKey>,
+    bid: Option<BidId>,
+) -> Option<Placed> {
+    let of_anyone = bidder.is_none() && bid.is_none();
+    let rank = |record: &OutcomeRecord| match record {
+        OutcomeRecord::Entry(entry) => {
+            let won = matches!(entry.outcome, EntryOutcome::Won { .. });
+            let fits = task.is_none_or(|task| task == entry.task)
+                && bidder.is_none_or(|bidder| bidder == entry.bidder)
+                && bid.is_none_or(|bid| bid == entry.bid);
+            (fits && (won || !of_anyone)).then_some(if won { 0 } else { 1 })
+        }
+        OutcomeRecord::Bid(whole) => {
+            let fits = bidder.is_none_or(|bidder| bidder == whole.bidder)
+                && bid.is_none_or(|bid| bid == whole.bid);
+            (fits && !of_anyone).then_some(2)
+        }
+        OutcomeRecord::Unit(unit) => (of_anyone && task == Some(unit.task)).then_some(3),
+        OutcomeRecord::Auction(_) | OutcomeRecord::Award(_) => None,
+    };
+    let ranked = records
+        .into_iter()
+        .filter_map(|placed| Some((rank(&placed.record)?, placed)));
+    ranked
+        .min_by_key(|(rank, placed)| (*rank, placed.height, placed.position))
+        .map(|(_, placed)| placed)
+}
+
+fn bidder_of(record: &OutcomeRecord) -> Option<PublicKey> {
+    match record {
+        OutcomeRecord::Entry(r) => Some(r.bidder),
+        OutcomeRecord::Bid(r) => Some(r.bidder),
+        OutcomeRecord::Award(r) => Some(r.bidder),
+        OutcomeRecord::Auction(_) | OutcomeRecord::Unit(_) => None,
+    }
+}
+
+fn known(shared: &Shared, id: &AuctionId) -> Result<Known, Failure> {
+    shared.archive.auction(id)?.ok_or_else(|| {
+        let hint = "see GET /v1/auctions; this peer may still be catching up";
+        Failure::not_found(format!("there is no auction {id}"), hint)
+    })
+}
+
+fn summary(shared: &Shared, chain: &Chain, known: &Known) -> Result<AuctionSummary, Failure> {
+    let live = chain.app.auction(&known.opened.auction);
+    let phase = match live {
+        Some(auction) => phase_of(auction),
+        None => past_phase(shared, known)?,
+    };
+    Ok(AuctionSummary {
+        auction: known.opened.auction,
+        title: known.opened.spec.title.clone(),
+        opener: known.opened.opener,
+        phase,
+        opened_at: known.opened_at,
+        phase_ends_at: live.and_then(phase_end),
+        ended_at: known.ended_at,
+        tasks: u32::try_from(known.opened.spec.tasks.len()).unwrap_or(u32::MAX),
+        bids: live.map_or(0, |auction| {
+            u32::try_from(auction.bids.len()).unwrap_or(u32::MAX)
+        }),
+    })
+}
+
+/// An auction that has left the state is void or finished; one not in it yet was opened in a block just being stored.
+fn past_phase(shared: &Shared, known: &Known) -> Result<Phase, Failure> {
+    if known.ended_at.is_none() {
+        return Ok(Phase::Keys);
+    }
+    let records = shared.archive.records(&known.opened.auction)?;
+    let end = records.iter().find_map(|placed| match &placed.record {
+        OutcomeRecord::Auction(record) => Some(ended_as(&record.end)),
+        _ => None,
+    });
+    Ok(match end {
+        Some(Phase::Void) => Phase::Void,
+        _ => Phase::Finished,
+    })
+}
+
+fn phase_end(auction: &Auction) -> Option<Height> {
+    match auction.phase {
+        market::Phase::Keys { until } | market::Phase::Reveal { until, .. } => Some(until),
+        market::Phase::Bidding { closes } => Some(closes),
+        market::Phase::Settled { .. } => None,
+    }
+}
+
+fn detail_of(shared: &Shared, id: &AuctionId) -> Result<AuctionDetail, Failure> {
+    let known = known(shared, id)?;
+    let chain = shared.chain();
+    let live = chain.app.auction(id);
+    let records = shared.archive.records(id)?;
+    let awards = match live {
+        Some(auction) => live_awards(auction),
+        None => past_awards(&records),
+    };
+    // Records are committed sorted by key, but in the order of their blocks.
+    let mut outcomes: Vec<_> = records.into_iter().map(|placed| placed.record).collect();
+    outcomes.sort_by_key(OutcomeRecord::key);
+    let frozen = live.filter(|auction| !matches!(auction.phase, market::Phase::Keys { .. }));
+    let mut live_bids: Vec<_> = live
+        .into_iter()
+        .flat_map(|auction| auction.bids.values())
+        .map(|bid| LiveBid {
+            bid: bid.id,
+            bidder: bid.bidder,
+            asset: bid.asset,
+            sequence: bid.sequence,
+        })
+        .collect();
+    live_bids.sort_by_key(|bid| (bid.bidder, bid.asset));
+    Ok(AuctionDetail {
+        summary: summary(shared, &chain, &known)?,
+        committee: frozen.map(committee).unwrap_or_default(),
+        threshold: frozen.and_then(|auction| u32::try_from(auction.threshold()).ok()),
+        spec: known.opened.spec,
+        outcomes,
+        awards,
+        live_bids,
+    })
+}
+
+/// K in rank order, hex.
+fn committee(auction: &Auction) -> Vec<String> {
+    auction
+        .ranked_keys()
+        .iter()
+        .map(|key| hex::encode(tender_wire::encode(key)))
+        .collect()
+}
+
+fn live_awards(auction: &Auction) -> Vec<Award> {
+    let awards = auction.awards.iter().map(|(award, row)| Award {
+        task: award.task,
+        bid: award.bid,
+        bidder: row.bidder,
+        asset: row.asset,
+        payment: row.payment,
+        state: row.state,
+        accept_by: (row.state == AwardState::Assigned).then_some(row.accept_by),
+    });
+    awards.collect()
+}
+
+/// Where each assignment ended, from the records alone.
+fn past_awards(records: &[Placed]) -> Vec<Award> {
+    let mut assets = BTreeMap::new();
+    let mut awards: BTreeMap<AwardRef, Award> = BTreeMap::new();
+    for Placed { record, .. } in records {
+        match record {
+            OutcomeRecord::Entry(entry) => {
+                assets.insert(entry.bid, entry.asset);
+                if let EntryOutcome::Won { payment } = entry.outcome {
+                    let key = AwardRef {
+                        auction: entry.auction,
+                        task: entry.task,
+                        bid: entry.bid,
+                    };
+                    awards.insert(
+                        key,
+                        award(
+                            &key,
+                            entry.bidder,
+                            entry.asset,
+                            payment,
+                            AwardState::Assigned,
+                        ),
+                    );
+                }
+            }
+            OutcomeRecord::Award(step) => {
+                if let Some(asset) = assets.get(&step.award.bid) {
+                    let row = award(&step.award, step.bidder, *asset, step.payment, step.state);
+                    awards.insert(step.award, row);
+                }
+            }
+            OutcomeRecord::Auction(_) | OutcomeRecord::Bid(_) | OutcomeRecord::Unit(_) => {}
+        }
+    }
+    awards.into_values().collect()
+}
+
+fn award(
+    key: &AwardRef,
+    bidder: PublicKey,
+    asset: tender_wire::FieldBytes,
+    payment: tender_wire::Price,
+    state: AwardState,
+) -> Award {
+    let (task, bid) = (key.task, key.bid);
+    Award {
+        task,
+        bid,
+        bidder,
+        asset,
+        payment,
+        state,
+        accept_by: None,
+    }
+}
+
+fn query<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Failure> {
+    query
+        .map(|Query(it)| it)
+        .map_err(|e| Failure::bad_request(e.body_text()))
+}

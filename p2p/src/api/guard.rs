@@ -1,0 +1,91 @@
+//! What every request passes before a route sees it: where it says it is going, and how long it may take.
+
+use super::{REQUEST_TIMEOUT, error::Failure};
+use axum::{
+    extract::{Request, State},
+    http::{HeaderMap, StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use std::net::IpAddr;
+use tokio::time::timeout;
+
+/// Longest host name repeated in an error.
+const SHOWN_CHARS: usize = 64;
+
+/// Refuses requests meant for another name: a web page that had its own name resolve to this machine (DNS rebinding). Where the API
+/// was opened to other machines on purpose, names are the business of what stands in front of it.
+pub(super) async fn host(State(remote): State<bool>, request: Request, next: Next) -> Response {
+    let refused = if remote {
+        None
+    } else {
+        foreign_name(request.headers())
+    };
+    match refused {
+        None => next.run(request).await,
+        Some(name) => Failure::new(
+            StatusCode::FORBIDDEN,
+            "foreign_host",
+            format!("this API answers on this machine's own name, not as {name:?}"),
+            "use http://127.0.0.1 or http://localhost, and no web page of another origin",
+        )
+        .into_response(),
+    }
+}
+
+/// Ends what takes too long.
+pub(super) async fn in_time(request: Request, next: Next) -> Response {
+    timeout(REQUEST_TIMEOUT, next.run(request))
+        .await
+        .unwrap_or_else(|_| {
+            let message = format!("no answer within {REQUEST_TIMEOUT:?}");
+            Failure::new(StatusCode::GATEWAY_TIMEOUT, "timeout", message, "try again")
+                .into_response()
+        })
+}
+
+fn foreign_name(headers: &HeaderMap) -> Option<String> {
+    foreign(headers, header::HOST).or_else(|| foreign(headers, header::ORIGIN))
+}
+
+/// The header's host if it names something other than this machine's loopback.
+fn foreign(headers: &HeaderMap, name: header::HeaderName) -> Option<String> {
+    let value = headers.get(name)?;
+    let text = value.to_str().unwrap_or("?");
+    let authority = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let host = match authority.strip_prefix('[') {
+        Some(v6) => v6.split(']').next().unwrap_or_default(),
+        None => authority.split(':').next().unwrap_or_default(),
+    };
+    let local = host.eq_ignore_ascii_case("localhost")
+        || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    (!local).then(|| host.chars().take(SHOWN_CHARS).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderValue;
+
+    #[test]
+    fn only_loopback_names_pass() {
+        for (host, passes) in [
+            ("localhost:4780", true),
+            ("LOCALHOST", true),
+            ("127.0.0.1:1", true),
+            ("[::1]:80", true),
+            ("http://localhost:3000", true),
+            ("localhost.evil.example", false),
+            ("127.0.0.1.evil.example", false),
+            ("https://evil.example", false),
+            ("10.0.0.1", false),
+            ("null", false),
+            ("", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, HeaderValue::from_static(host));
+            assert_eq!(foreign(&headers, header::HOST).is_none(), passes, "{host}");
+        }
+        assert_eq!(foreign(&HeaderMap::new(), header::HOST), None);
+    }
+}

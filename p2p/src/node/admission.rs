@@ -1,0 +1,394 @@
+//! Where transactions are judged: on threads of their own, never on the async threads nor on the consensus thread.
+//!
+//! ```text
+//!  gossip, API, duties ──offer──▶ queue ──fair──▶ judge ──▶ mempool ──▶ verdict, Work
+//!                                   ▲               │ not now
+//!                                   └── next block ─┴─▶ set aside, at most PATIENCE
+//! ```
+//!
+//! Order of work: size and hash (by the caller), known already, codec, then [`Market::predict`], which goes from cheap to dear: windows,
+//! signer, signature, ledger, proof.
+//!
+//! A gossiped transaction refused for the state this peer is in is set aside and judged again after the next block, for
+//! honest peers are often a block apart; only when its time is up is it ignored. What no state admits is rejected at once.
+//!
+//! Bounds: [`MAX_QUEUED`], [`MAX_QUEUED_PER_SOURCE`], [`MAX_ASIDE`]. Sources take turns, so one that floods delays itself (THREATS T26, L1).
+
+use super::{
+    driver::{Jobs, Outgoing},
+    shared::Shared,
+};
+use crate::{
+    api::types::Event,
+    mempool::{Lane, PoolError, Refused, Source},
+    metrics::ProofVerdict,
+    network::{GossipId, Verdict},
+};
+use libp2p::PeerId;
+use std::{
+    collections::{BTreeMap, VecDeque},
+    ops::Bound,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+use tender_auction::{
+    market::Refusal,
+    transaction::{SignedTx, Transaction},
+};
+use tender_circuits::EvidenceKind;
+use tender_consensus::tx::TxBytes;
+use tender_wire::TxHash;
+use tokio::sync::{mpsc, oneshot};
+
+/// Transactions waiting to be judged. At some milliseconds a proof, a few seconds of work.
+const MAX_QUEUED: usize = 1024;
+/// Of those, from one peer, or submitted here.
+const MAX_QUEUED_PER_SOURCE: usize = 256;
+/// Transactions set aside until the next block.
+const MAX_ASIDE: usize = 512;
+/// How long a gossiped transaction is kept without a verdict: gossip forgets it after ten seconds.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+/// Where a transaction came from and who waits for the verdict.
+pub(super) enum Origin {
+    /// Gossip.
+    Gossip { id: GossipId, peer: PeerId },
+    /// Somebody waits for the answer.
+    Submitted(oneshot::Sender<Result<TxHash, Refused>>),
+    /// This validator owes it.
+    Duty,
+}
+
+struct Item {
+    tx: TxBytes,
+    origin: Origin,
+    since: Instant,
+}
+
+/// The queue and its judges.
+pub(super) struct Admission {
+    queue: Mutex<Queue>,
+    ready: Condvar,
+    shared: Arc<Shared>,
+    jobs: Jobs,
+    out: mpsc::Sender<Outgoing>,
+}
+
+#[derive(Default)]
+struct Queue {
+    /// By source; `None` is this peer itself.
+    waiting: BTreeMap<Option<PeerId>, VecDeque<Item>>,
+    len: usize,
+    /// Whose turn it was last.
+    last: Option<Option<PeerId>>,
+    aside: Vec<Item>,
+    stopped: bool,
+}
+
+/// What judging gave.
+enum Finding {
+    Admitted,
+    /// Here or in a block.
+    Known(Refused),
+    Refused(Refused),
+}
+
+impl Admission {
+    pub(super) fn new(shared: Arc<Shared>, jobs: Jobs, out: mpsc::Sender<Outgoing>) -> Self {
+        Admission {
+            queue: Mutex::default(),
+            ready: Condvar::new(),
+            shared,
+            jobs,
+            out,
+        }
+    }
+
+    /// Queues a transaction; gives it back if there is no room.
+    pub(super) fn offer(&self, tx: TxBytes, origin: Origin) -> Result<(), Origin> {
+        let item = Item {
+            tx,
+            origin,
+            since: Instant::now(),
+        };
+        self.lock().push(item).map_err(|item| item.origin)?;
+        self.ready.notify_one();
+        Ok(())
+    }
+
+    /// After a block: what was set aside is judged again.
+    pub(super) fn next_block(&self) {
+        let mut queue = self.lock();
+        for item in std::mem::take(&mut queue.aside) {
+            if let Err(item) = queue.push(item) {
+                self.report(item.origin, Verdict::Ignore);
+            }
+        }
+        drop(queue);
+        self.ready.notify_all();
+    }
+
+    /// Ends every judge.
+    pub(super) fn stop(&self) {
+        self.lock().stopped = true;
+        self.ready.notify_all();
+    }
+
+    /// A judge: works until stopped.
+    pub(super) fn run(&self) {
+        while let Some(item) = self.next() {
+            self.judge(item);
+        }
+    }
+
+    fn next(&self) -> Option<Item> {
+        let mut queue = self.lock();
+        loop {
+            if queue.stopped {
+                return None;
+            }
+            if let Some(item) = queue.pop() {
+                return Some(item);
+            }
+            queue = self
+                .ready
+                .wait(queue)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn judge(&self, item: Item) {
+        let hash = item.tx.hash();
+        match self.find(&item) {
+            Finding::Admitted => {
+                self.jobs.work();
+                self.accepted(item);
+            }
+            Finding::Known(known) => match item.origin {
+                Origin::Submitted(reply) if known.code != "already_waiting" => {
+                    answer(reply, Err(known))
+                }
+                Origin::Submitted(reply) => answer(reply, Ok(hash)),
+                origin => self.report(origin, Verdict::Ignore),
+            },
+            Finding::Refused(refused) if self.may_wait(&item, &refused) => {
+                let mut queue = self.lock();
+                if queue.aside.len() < MAX_ASIDE {
+                    queue.aside.push(item);
+                } else {
+                    drop(queue);
+                    self.refused(item, refused);
+                }
+            }
+            Finding::Refused(refused) => self.refused(item, refused),
+        }
+    }
+
+    fn find(&self, item: &Item) -> Finding {
+        let (tx, hash) = (&item.tx, item.tx.hash());
+        if self.shared.mempool.contains(&hash) {
+            let known = pool_refusal(&PoolError::Duplicate(hash));
+            return Finding::Known(known);
+        }
+        match self.shared.archive.transaction(&hash) {
+            Ok(None) => {}
+            Ok(Some(height)) => {
+                return Finding::Known(Refused {
+                    code: "already_committed",
+                    message: format!("transaction {hash} is in block {height} already"),
+                    for_ever: false,
+                });
+            }
+            Err(error) => tracing::error!(%error, "cannot look for a transaction"),
+        }
+        let (lane, next) = match self.shared.predict(tx.bytes()) {
+            Ok(place) => place,
+            Err(refused) => return Finding::Refused(refused),
+        };
+        let late = item.since.elapsed() > PATIENCE;
+        let source = match &item.origin {
+            Origin::Gossip { peer, .. } if late => Source::Late(*peer),
+            Origin::Gossip { peer, .. } => Source::Peer(*peer),
+            Origin::Submitted(_) | Origin::Duty => Source::Own,
+        };
+        match self.shared.mempool.insert(tx.clone(), lane, source, next) {
+            Ok(()) => Finding::Admitted,
+            Err(error @ PoolError::Duplicate(_)) => Finding::Known(pool_refusal(&error)),
+            Err(error) => Finding::Refused(pool_refusal(&error)),
+        }
+    }
+
+    /// Whether another block may change the verdict, and somebody else has not been told it.
+    fn may_wait(&self, item: &Item, refused: &Refused) -> bool {
+        let gossiped = matches!(item.origin, Origin::Gossip { .. });
+        gossiped && !refused.for_ever && item.since.elapsed() < PATIENCE
+    }
+
+    fn accepted(&self, item: Item) {
+        let hash = item.tx.hash();
+        match item.origin {
+            origin @ Origin::Gossip { .. } => self.report(origin, Verdict::Accept),
+            Origin::Submitted(reply) => {
+                self.publish(&item.tx);
+                answer(reply, Ok(hash));
+            }
+            Origin::Duty => self.publish(&item.tx),
+        }
+    }
+
+    fn refused(&self, item: Item, refused: Refused) {
+        let hash = item.tx.hash();
+        tracing::info!(tx = %hash, code = refused.code, reason = %refused.message, "transaction refused");
+        self.shared.refuse(hash, refused.clone());
+        match item.origin {
+            Origin::Submitted(reply) => answer(reply, Err(refused)),
+            origin if refused.for_ever => self.report(origin, Verdict::Reject),
+            origin => self.report(origin, Verdict::Ignore),
+        }
+    }
+
+    fn report(&self, origin: Origin, verdict: Verdict) {
+        if let Origin::Gossip { id, .. } = origin {
+            self.send(Outgoing::Report(id, verdict));
+        }
+    }
+
+    fn publish(&self, tx: &TxBytes) {
+        self.send(Outgoing::Tx(tx.bytes().to_vec()));
+    }
+
+    fn send(&self, out: Outgoing) {
+        if self.out.blocking_send(out).is_err() {
+            tracing::debug!("the network is gone");
+        }
+    }
+
+    // Every change of the queue is complete before it can panic, so a poisoned lock is as good as another.
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Queue {
+    fn push(&mut self, item: Item) -> Result<(), Item> {
+        let source = match &item.origin {
+            Origin::Gossip { peer, .. } => Some(*peer),
+            Origin::Submitted(_) | Origin::Duty => None,
+        };
+        let waiting = self.waiting.entry(source).or_default();
+        if self.stopped || self.len >= MAX_QUEUED || waiting.len() >= MAX_QUEUED_PER_SOURCE {
+            return Err(item);
+        }
+        waiting.push_back(item);
+        self.len = self.len.saturating_add(1);
+        Ok(())
+    }
+
+    /// The oldest of the source after the one served last.
+    fn pop(&mut self) -> Option<Item> {
+        self.waiting.retain(|_, items| !items.is_empty());
+        let after = self.last.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut behind = self.waiting.range((after, Bound::Unbounded));
+        let source = *behind.next().or_else(|| self.waiting.first_key_value())?.0;
+        self.last = Some(source);
+        self.len = self.len.saturating_sub(1);
+        self.waiting.get_mut(&source)?.pop_front()
+    }
+}
+
+impl Shared {
+    /// Where a transaction would stand in line, and its signer's next number on chain; or why it does not apply.
+    pub(super) fn predict(&self, bytes: &[u8]) -> Result<(Lane, u64), Refused> {
+        let tx = Transaction::from_bytes(bytes)
+            .map_err(|error| refusal(&Refusal::Malformed { error }))?;
+        let chain = self.chain();
+        let verdict = self.market.predict(&chain.app, &tx);
+        self.count_proofs(&tx, &verdict);
+        let next = match &tx {
+            Transaction::Signed(signed) => chain.app.next_sequence(&signed.signer),
+            _ => 0,
+        };
+        match (verdict, &tx) {
+            (Ok(()), _) => {}
+            // Behind others of its signer that wait here: it is judged in full when its turn comes.
+            (
+                Err(Refusal::Sequence {
+                    expected, found, ..
+                }),
+                Transaction::Signed(signed),
+            ) if found > expected => {
+                check_signature(&chain.chain, signed)?;
+            }
+            (Err(error), _) => return Err(refusal(&error)),
+        }
+        let lane = match tx {
+            Transaction::SealKey(_) | Transaction::SealReveal(_) => Lane::Committee,
+            Transaction::Bid(bid) => Lane::Bid {
+                bidder: bid.content.bidder,
+            },
+            Transaction::Signed(signed) => Lane::Numbered {
+                signer: signed.signer,
+                sequence: signed.sequence,
+            },
+        };
+        Ok((lane, next))
+    }
+
+    /// Remembers and announces a refusal.
+    pub(super) fn refuse(&self, hash: TxHash, refused: Refused) {
+        let error = crate::api::error::of_refused(&refused);
+        self.refused.remember(hash, refused);
+        self.announce(Event::Refused {
+            tx_hash: hash,
+            error,
+        });
+    }
+
+    fn count_proofs(&self, tx: &Transaction, verdict: &Result<(), Refusal>) {
+        let Transaction::Bid(bid) = tx else { return };
+        let is_proof = |kind| kind == EvidenceKind::Proof;
+        let proofs = bid
+            .content
+            .evidences
+            .iter()
+            .filter(|e| is_proof(e.kind()))
+            .count();
+        match verdict {
+            Ok(()) => {
+                let proofs = u64::try_from(proofs).unwrap_or(u64::MAX);
+                self.metrics.count_proofs(ProofVerdict::Ok, proofs);
+            }
+            Err(Refusal::InvalidProof { .. }) => self.metrics.count_proofs(ProofVerdict::Bad, 1),
+            Err(_) => {}
+        }
+    }
+}
+
+fn check_signature(chain: &tender_wire::ChainId, signed: &SignedTx) -> Result<(), Refused> {
+    signed.verify_signature(chain).map_err(|_| {
+        refusal(&Refusal::BadSignature {
+            signer: signed.signer,
+        })
+    })
+}
+
+fn refusal(error: &Refusal) -> Refused {
+    Refused {
+        code: error.code(),
+        message: error.to_string(),
+        for_ever: error.is_state_independent(),
+    }
+}
+
+fn pool_refusal(error: &PoolError) -> Refused {
+    Refused {
+        code: error.code(),
+        message: error.to_string(),
+        for_ever: false,
+    }
+}
+
+fn answer(reply: oneshot::Sender<Result<TxHash, Refused>>, result: Result<TxHash, Refused>) {
+    // Whoever asked may have hung up.
+    let _ = reply.send(result);
+}

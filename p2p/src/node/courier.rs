@@ -1,0 +1,313 @@
+//! Between the network and the threads that think: decodes what comes, carries what goes. Async, and never blocks.
+//!
+//! | comes | goes to | verdict |
+//! |---|---|---|
+//! | transaction | admission | when judged |
+//! | proposal, vote, evidence | consensus thread | of the engine's step |
+//! | status | [`Peers`](super::peers) | ignored: heard, not forwarded |
+//! | question about committed blocks | the store | |
+//! | other question | consensus thread | |
+//!
+//! What does not decode within its cap is rejected here. What finds a full queue is ignored, and nobody is blamed. Bounds:
+//! [`MAX_ASKED`] questions of ours under way, [`MAX_READS`] of others that read the store at once.
+
+use super::{
+    admission::{Admission, Origin},
+    driver::{Job, Jobs, Outgoing},
+    keeper::status,
+    shared::Shared,
+    status::StatusMessage,
+};
+use crate::network::{GossipId, NetworkEvent, Topic, Verdict};
+use libp2p::PeerId;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tender_consensus::{
+    engine::Peer,
+    message::{MAX_RESPONSE_BYTES, Message, Request, Response},
+    tx::TxBytes,
+};
+use tender_wire::{Height, Wire, decode, encode};
+use tokio::{
+    sync::{Semaphore, mpsc, oneshot},
+    task::spawn_blocking,
+    time::{MissedTickBehavior, interval, timeout},
+};
+
+/// Questions of ours under way; more are dropped, the engine asks again.
+const MAX_ASKED: usize = 16;
+/// Peers one question is put to before the engine must ask again.
+const ATTEMPTS: usize = 2;
+/// Questions of others that read the store at once.
+const MAX_READS: usize = 4;
+/// Longest wait for the consensus thread to answer another peer.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(5);
+/// Announcements of the tip on a quiet chain.
+const STATUS_EVERY: u32 = 2;
+/// Upkeep.
+const UPKEEP: Duration = Duration::from_secs(1);
+/// Room of an answer that encoding adds to its items.
+const FRAME_BYTES: usize = 4096;
+
+/// Carries for one peer. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Courier {
+    pub(super) shared: Arc<Shared>,
+    pub(super) admission: Arc<Admission>,
+    pub(super) jobs: Jobs,
+    asked: Arc<Semaphore>,
+    reads: Arc<Semaphore>,
+}
+
+impl Courier {
+    pub(super) fn new(shared: Arc<Shared>, admission: Arc<Admission>, jobs: Jobs) -> Self {
+        Courier {
+            shared,
+            admission,
+            jobs,
+            asked: Arc::new(Semaphore::new(MAX_ASKED)),
+            reads: Arc::new(Semaphore::new(MAX_READS)),
+        }
+    }
+
+    /// Takes in what the network tells, until it stops.
+    pub(super) async fn incoming(self, mut events: mpsc::Receiver<NetworkEvent>) {
+        while let Some(event) = events.recv().await {
+            match event {
+                NetworkEvent::Gossip {
+                    id,
+                    source,
+                    topic,
+                    data,
+                } => {
+                    if let Err(verdict) = self.gossip(&id, source, topic, data) {
+                        self.shared.network.report(id, verdict).await;
+                    }
+                }
+                NetworkEvent::Request { peer, data, reply } => self.request(peer, &data, reply),
+                NetworkEvent::PeerConnected(peer) => {
+                    self.shared.peers.number(peer);
+                }
+                NetworkEvent::PeerDisconnected(peer) => self.shared.peers.gone(&peer),
+            }
+        }
+    }
+
+    /// Carries out what the threads want, until all of them are gone.
+    pub(super) async fn outgoing(self, mut out: mpsc::Receiver<Outgoing>) {
+        while let Some(out) = out.recv().await {
+            let network = &self.shared.network;
+            let said = match out {
+                Outgoing::Say(message) => network.send_durable(message).await,
+                Outgoing::Tx(data) => network.publish_tx(data).await,
+                Outgoing::Status(data) => network.publish_status(data).await,
+                Outgoing::Report(id, verdict) => {
+                    network.report(id, verdict).await;
+                    Ok(())
+                }
+                Outgoing::Ask { request, prefer } => {
+                    self.ask(request, prefer);
+                    Ok(())
+                }
+                Outgoing::Fault(peer) => {
+                    self.fault(peer).await;
+                    Ok(())
+                }
+            };
+            if let Err(error) = said {
+                tracing::warn!(%error, "cannot gossip");
+            }
+        }
+    }
+
+    /// Says again what must not be forgotten.
+    pub(super) async fn upkeep(self, out: mpsc::Sender<Outgoing>) {
+        let mut ticks = interval(UPKEEP);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut beat = 0u32;
+        loop {
+            ticks.tick().await;
+            beat = beat.wrapping_add(1);
+            let mut say = Vec::new();
+            if beat.is_multiple_of(STATUS_EVERY) {
+                say.push(status(&self.shared));
+            }
+            let again = self.shared.mempool.due_again(Instant::now());
+            say.extend(again.iter().map(|tx| Outgoing::Tx(tx.bytes().to_vec())));
+            for message in say {
+                if out.send(message).await.is_err() {
+                    return;
+                }
+            }
+            for peer in self.shared.peers.pardoned(Instant::now()) {
+                self.shared.network.unban(peer).await;
+            }
+        }
+    }
+
+    /// Hands a gossip message on, or gives the verdict that is clear already.
+    fn gossip(
+        &self,
+        id: &GossipId,
+        source: PeerId,
+        topic: Topic,
+        data: Vec<u8>,
+    ) -> Result<(), Verdict> {
+        match topic {
+            Topic::Tx => {
+                let tx = TxBytes::new(data).map_err(|_| Verdict::Reject)?;
+                let origin = Origin::Gossip {
+                    id: id.clone(),
+                    peer: source,
+                };
+                self.admission
+                    .offer(tx, origin)
+                    .map_err(|_| Verdict::Ignore)
+            }
+            Topic::Vote | Topic::Evidence => {
+                let message = decode_or_reject::<Message>(&data, source)?;
+                if matches!(message, Message::Evidence(_)) != (topic == Topic::Evidence) {
+                    return Err(Verdict::Reject);
+                }
+                let from = self.shared.peers.number(source);
+                let job = Job::Gossip {
+                    id: id.clone(),
+                    from,
+                    message,
+                };
+                if self.jobs.offer(job) {
+                    Ok(())
+                } else {
+                    Err(Verdict::Ignore)
+                }
+            }
+            Topic::Status => {
+                let status = decode_or_reject::<StatusMessage>(&data, source)?;
+                self.shared.peers.number(source);
+                self.shared.peers.announced(&source, status.height);
+                Err(Verdict::Ignore)
+            }
+        }
+    }
+
+    fn request(&self, peer: PeerId, data: &[u8], reply: oneshot::Sender<Vec<u8>>) {
+        let request = match decode::<Request>(data) {
+            Ok(request) => request,
+            Err(error) => {
+                tracing::debug!(%peer, %error, "unreadable question");
+                return;
+            }
+        };
+        let courier = self.clone();
+        tokio::spawn(async move {
+            let answer = match request {
+                Request::Blocks(from) => courier.committed(from).await,
+                request => courier.in_progress(request).await,
+            };
+            if let Some(answer) = answer.filter(|answer| answer.len() <= MAX_RESPONSE_BYTES) {
+                // The asker may be gone.
+                let _ = reply.send(answer);
+            }
+        });
+    }
+
+    /// Committed blocks, from the store.
+    async fn committed(&self, from: Height) -> Option<Vec<u8>> {
+        let _permit = self.reads.acquire().await.ok()?;
+        let archive = self.shared.archive.clone();
+        let range = spawn_blocking(move || archive.range(from).map(|range| encode(&range)));
+        match range.await.ok()? {
+            Ok(answer) => Some(answer),
+            Err(error) => {
+                tracing::error!(%error, "cannot read blocks for a peer");
+                None
+            }
+        }
+    }
+
+    /// About the height in progress, from the engine.
+    async fn in_progress(&self, request: Request) -> Option<Vec<u8>> {
+        let (reply, answer) = oneshot::channel();
+        if !self.jobs.offer(Job::Answer { request, reply }) {
+            return None;
+        }
+        let mut response = timeout(ANSWER_PATIENCE, answer).await.ok()?.ok()?;
+        if let Response::Transactions(txs) = &mut response {
+            // Those that do not fit are asked for again.
+            let mut room = MAX_RESPONSE_BYTES.saturating_sub(FRAME_BYTES);
+            txs.retain(|tx| {
+                let left = room.checked_sub(tx.bytes().len().saturating_add(8));
+                room = left.unwrap_or(room);
+                left.is_some()
+            });
+        }
+        Some(encode(&response))
+    }
+
+    /// Puts a question to a peer that should know, and to another if that fails.
+    fn ask(&self, request: Request, prefer: Vec<Peer>) {
+        let Ok(permit) = Arc::clone(&self.asked).try_acquire_owned() else {
+            return;
+        };
+        let courier = self.clone();
+        tokio::spawn(async move {
+            let _permit = permit;
+            let height = match &request {
+                Request::Blocks(from) => *from,
+                Request::Votes(height) => height.prev(),
+                Request::Block(_) | Request::Transactions(_) => Height(0),
+            };
+            let data = encode(&request);
+            let mut tried = Vec::new();
+            while tried.len() < ATTEMPTS {
+                let Some(peer) = courier.shared.peers.choose(&prefer, height, &tried) else {
+                    return;
+                };
+                tried.push(peer);
+                match courier.shared.network.request(peer, data.clone()).await {
+                    Ok(answer) => {
+                        courier.answered(peer, request, answer).await;
+                        return;
+                    }
+                    Err(error) => tracing::debug!(%peer, %error, "question unanswered"),
+                }
+            }
+        });
+    }
+
+    async fn answered(&self, peer: PeerId, request: Request, answer: Vec<u8>) {
+        let from = self.shared.peers.number(peer);
+        let response = spawn_blocking(move || decode::<Response>(&answer)).await;
+        match response {
+            Ok(Ok(response)) => {
+                // If the thread is too busy, the engine asks again.
+                let _ = self.jobs.offer(Job::Response {
+                    from,
+                    request,
+                    response,
+                });
+            }
+            Ok(Err(error)) => {
+                tracing::warn!(%peer, %error, "unreadable answer");
+                self.fault(from).await;
+            }
+            Err(_) => {}
+        }
+    }
+
+    async fn fault(&self, peer: Peer) {
+        if let Some(id) = self.shared.peers.fault(peer, Instant::now()) {
+            tracing::warn!(peer = %id, "banned for a while: its answers did not hold");
+            self.shared.network.ban(id).await;
+        }
+    }
+}
+
+fn decode_or_reject<T: Wire>(data: &[u8], source: PeerId) -> Result<T, Verdict> {
+    decode(data).map_err(|error| {
+        tracing::debug!(peer = %source, %error, "unreadable gossip");
+        Verdict::Reject
+    })
+}

@@ -1,0 +1,109 @@
+//! What a peer does after each durable block, off the consensus thread: judges its pool again, pays its seal duties, opens
+//! bids ahead.
+//!
+//! Each follower is a thread woken by [`super::keeper`]; several blocks may lie between two turns, which is fine: all of this is a
+//! function of the newest chain.
+
+use super::{
+    admission::{Admission, Origin},
+    driver::Jobs,
+    shared::Shared,
+};
+use std::sync::{Arc, mpsc::Receiver};
+use tender_auction::{market::duties, seal::SealSeed};
+use tender_consensus::tx::TxBytes;
+use tender_wire::SecretKey;
+
+/// The keys a validator pays its seal duties with.
+pub(super) struct Member {
+    pub(super) key: SecretKey,
+    pub(super) seed: SealSeed,
+}
+
+/// Judges the pool, then what was set aside; pays duties. Until `wake` ends.
+pub(super) fn pool_and_duties(
+    shared: &Shared,
+    admission: &Admission,
+    jobs: &Jobs,
+    member: Option<&Member>,
+    wake: &Receiver<()>,
+) {
+    while wake.recv().is_ok() {
+        revalidate(shared);
+        admission.next_block();
+        if let Some(member) = member {
+            pay(shared, admission, member);
+        }
+        jobs.work();
+    }
+}
+
+/// Opens the bids of closed auctions before the block that clears them is executed. Until `wake` ends.
+pub(super) fn openings(shared: &Shared, wake: &Receiver<()>) {
+    while wake.recv().is_ok() {
+        shared.market.prefetch_openings(&shared.chain().app);
+    }
+}
+
+/// Drops what no longer applies, remembering why.
+fn revalidate(shared: &Shared) {
+    for tx in shared.mempool.snapshot() {
+        if let Err(refused) = shared.predict(tx.bytes()) {
+            let hash = tx.hash();
+            shared.mempool.remove([hash]);
+            // It may have left the pool because a block took it.
+            if !matches!(shared.archive.transaction(&hash), Ok(Some(_))) {
+                tracing::info!(tx = %hash, code = refused.code, reason = %refused.message, "waiting transaction dropped");
+                shared.refuse(hash, refused);
+            }
+        }
+    }
+}
+
+/// Submits the seal keys and reveals this member owes by the durable chain. Those submitted before have the same hash.
+fn pay(shared: &Shared, admission: &Admission, member: &Member) {
+    let chain = shared.chain();
+    for duty in duties(&chain.app, chain.tip, &member.key, &member.seed) {
+        match TxBytes::new(duty.to_bytes()) {
+            Ok(tx) if shared.mempool.contains(&tx.hash()) => {}
+            Ok(tx) => {
+                // Without room it is tried again after the next block.
+                let _ = admission.offer(tx, Origin::Duty);
+            }
+            Err(error) => tracing::error!(%error, "a seal duty does not fit a transaction"),
+        }
+    }
+}
+
+/// Starts a named thread.
+pub(super) fn spawn(
+    name: &str,
+    work: impl FnOnce() + Send + 'static,
+) -> std::io::Result<std::thread::JoinHandle<()>> {
+    std::thread::Builder::new().name(name.into()).spawn(work)
+}
+
+/// A wake-up line for a follower: one wake-up waits at most.
+pub(super) fn wake_line() -> (std::sync::mpsc::SyncSender<()>, Receiver<()>) {
+    std::sync::mpsc::sync_channel(1)
+}
+
+/// [`pool_and_duties`] and [`openings`] as threads.
+pub(super) fn start(
+    shared: &Arc<Shared>,
+    admission: &Arc<Admission>,
+    jobs: &Jobs,
+    member: Option<Member>,
+    wakes: (Receiver<()>, Receiver<()>),
+) -> std::io::Result<Vec<std::thread::JoinHandle<()>>> {
+    let (pool_wake, opening_wake) = wakes;
+    let (for_pool, for_openings) = (Arc::clone(shared), Arc::clone(shared));
+    let (admission, jobs) = (Arc::clone(admission), jobs.clone());
+    let pool = spawn("tender-pool", move || {
+        pool_and_duties(&for_pool, &admission, &jobs, member.as_ref(), &pool_wake);
+    })?;
+    let opener = spawn("tender-openings", move || {
+        openings(&for_openings, &opening_wake)
+    })?;
+    Ok(vec![pool, opener])
+}

@@ -1,0 +1,194 @@
+//! Connected peers as the node sees them: a number for the engine, how far they say they are, and how often they lied.
+//!
+//! Bounds: [`MAX_ROWS`], more than the network lets connect; [`MAX_SUSPECTS`] peers with faults remembered; bans end after [`BAN`].
+
+use libp2p::PeerId;
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+use tender_consensus::engine::Peer;
+use tender_wire::Height;
+
+/// Peers known at once. A message that outlives its connection leaves a row; the oldest such row goes first.
+const MAX_ROWS: usize = 1024;
+/// Lies after which a peer is dropped. The first may be a fault in transit or in our own timing.
+const FAULTS: u32 = 3;
+/// How long it is kept out.
+const BAN: Duration = Duration::from_secs(600);
+/// Peers whose faults are remembered.
+const MAX_SUSPECTS: usize = 1024;
+
+/// The table.
+#[derive(Default)]
+pub(super) struct Peers(Mutex<Rows>);
+
+#[derive(Default)]
+struct Rows {
+    by_id: BTreeMap<PeerId, Row>,
+    by_number: BTreeMap<u64, PeerId>,
+    numbered: u64,
+    faults: BTreeMap<PeerId, u32>,
+    banned: VecDeque<(Instant, PeerId)>,
+    turn: usize,
+}
+
+struct Row {
+    number: u64,
+    height: Height,
+}
+
+impl Peers {
+    /// The number of a connected peer.
+    pub(super) fn number(&self, id: PeerId) -> Peer {
+        let mut rows = self.lock();
+        if let Some(row) = rows.by_id.get(&id) {
+            return Peer(row.number);
+        }
+        if rows.by_number.len() >= MAX_ROWS
+            && let Some((_, oldest)) = rows.by_number.pop_first()
+        {
+            rows.by_id.remove(&oldest);
+        }
+        rows.numbered = rows.numbered.saturating_add(1);
+        let number = rows.numbered;
+        rows.by_number.insert(number, id);
+        rows.by_id.insert(
+            id,
+            Row {
+                number,
+                height: Height(0),
+            },
+        );
+        Peer(number)
+    }
+
+    /// Forgets a peer that is gone.
+    pub(super) fn gone(&self, id: &PeerId) {
+        let mut rows = self.lock();
+        if let Some(row) = rows.by_id.remove(id) {
+            rows.by_number.remove(&row.number);
+        }
+    }
+
+    /// A peer said how far it is. It may say less than before.
+    pub(super) fn announced(&self, id: &PeerId, height: Height) {
+        if let Some(row) = self.lock().by_id.get_mut(id) {
+            row.height = height;
+        }
+    }
+
+    /// The greatest height a connected peer announced.
+    pub(super) fn best(&self) -> Height {
+        let rows = self.lock();
+        rows.by_id
+            .values()
+            .map(|row| row.height)
+            .max()
+            .unwrap_or_default()
+    }
+
+    /// Whom to ask: the first of `prefer` that is connected, else one that says it is at `height` or beyond, else anyone;
+    /// never one of `tried`. Turns go round among equals.
+    pub(super) fn choose(
+        &self,
+        prefer: &[Peer],
+        height: Height,
+        tried: &[PeerId],
+    ) -> Option<PeerId> {
+        let mut rows = self.lock();
+        rows.turn = rows.turn.wrapping_add(1);
+        let preferred = prefer.iter().filter_map(|peer| rows.by_number.get(&peer.0));
+        if let Some(id) = preferred.copied().find(|id| !tried.contains(id)) {
+            return Some(id);
+        }
+        let free = || rows.by_id.iter().filter(|(id, _)| !tried.contains(id));
+        let ahead: Vec<_> = free().filter(|(_, row)| row.height >= height).collect();
+        let choice = if ahead.is_empty() {
+            free().collect()
+        } else {
+            ahead
+        };
+        let turn = rows.turn.checked_rem(choice.len())?;
+        choice.get(turn).map(|(id, _)| **id)
+    }
+
+    /// Counts a lie; gives the peer to ban if it was one too many.
+    pub(super) fn fault(&self, peer: Peer, now: Instant) -> Option<PeerId> {
+        let mut rows = self.lock();
+        let id = *rows.by_number.get(&peer.0)?;
+        if rows.faults.len() >= MAX_SUSPECTS && !rows.faults.contains_key(&id) {
+            rows.faults.pop_first();
+        }
+        let faults = rows.faults.entry(id).or_default();
+        *faults = faults.saturating_add(1);
+        if *faults < FAULTS {
+            return None;
+        }
+        rows.faults.remove(&id);
+        rows.banned.push_back((now, id));
+        Some(id)
+    }
+
+    /// Peers whose ban is over.
+    pub(super) fn pardoned(&self, now: Instant) -> Vec<PeerId> {
+        let mut rows = self.lock();
+        let mut pardoned = Vec::new();
+        while let Some((since, id)) = rows.banned.front().copied()
+            && now.saturating_duration_since(since) >= BAN
+        {
+            rows.banned.pop_front();
+            pardoned.push(id);
+        }
+        pardoned
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Rows> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_preferred_then_those_ahead_then_anyone_never_twice() {
+        let peers = Peers::default();
+        let ids: Vec<_> = (0..4).map(|_| PeerId::random()).collect();
+        let numbers: Vec<_> = ids.iter().map(|id| peers.number(*id)).collect();
+        assert_eq!(peers.number(ids[1]), numbers[1], "numbers stay");
+        peers.announced(&ids[2], Height(9));
+        assert_eq!(peers.best(), Height(9));
+        assert_eq!(
+            peers.choose(&[Peer(99), numbers[1]], Height(5), &[]),
+            Some(ids[1])
+        );
+        for _ in 0..8 {
+            assert_eq!(peers.choose(&[], Height(5), &[]), Some(ids[2]));
+            let other = peers.choose(&[], Height(5), &[ids[2]]).unwrap();
+            assert_ne!(other, ids[2]);
+        }
+        assert_eq!(peers.choose(&[], Height(5), &ids), None);
+        peers.gone(&ids[2]);
+        assert_eq!(peers.best(), Height(0));
+        assert_eq!(peers.choose(&[numbers[2]], Height(0), &ids), None);
+    }
+
+    #[test]
+    fn b13_a_third_lie_bans_for_a_while() {
+        let peers = Peers::default();
+        let id = PeerId::random();
+        let number = peers.number(id);
+        let now = Instant::now();
+        assert_eq!(peers.fault(number, now), None);
+        peers.gone(&id); // reconnecting does not clean the slate
+        let number = peers.number(id);
+        assert_eq!(peers.fault(number, now), None);
+        assert_eq!(peers.fault(number, now), Some(id));
+        assert!(peers.pardoned(now).is_empty());
+        assert_eq!(peers.pardoned(now + BAN), [id]);
+        assert!(peers.pardoned(now + BAN).is_empty());
+    }
+}
