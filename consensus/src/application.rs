@@ -23,7 +23,8 @@ pub trait Application {
     /// What the chain starts from. Must always return the same.
     fn genesis(&self) -> Genesis<Self::State>;
 
-    /// Chooses from `candidates` (in order) the transactions that apply, within `params`, and computes witnesses. May return nothing.
+    /// Chooses from `candidates` (in order) the transactions that apply, and computes witnesses, so that both together stay within
+    /// `context.params`. May return nothing.
     /// The result must be accepted by [`Application::execute`]; if it is not, nothing is proposed.
     fn propose(
         &self,

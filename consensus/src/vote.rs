@@ -4,9 +4,9 @@
 //!
 //! | message | tag | body = canonical encoding of |
 //! |---|---|---|
-//! | proposal | `SignProposal` | (height u64, round u32, pol_round Option<u32>, block\[32\]) |
-//! | prevote | `SignPrevote` | (height u64, round u32, block Option<\[32\]>) |
-//! | precommit | `SignPrecommit` | (height u64, round u32, block Option<\[32\]>) |
+//! | proposal | `SignProposal` | (height u64, round u32, pol_round `Option<u32>`, block\[32\]) |
+//! | prevote | `SignPrevote` | (height u64, round u32, block `Option<[u8; 32]>`) |
+//! | precommit | `SignPrecommit` | (height u64, round u32, block `Option<[u8; 32]>`) |
 //!
 //! The kind is in the tag, the chain in the hash: no message can be replayed as another (THREATS B11). Messages name their signer by key,
 //! not by index, so that they can be checked without knowing the set of their height.

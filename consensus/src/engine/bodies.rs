@@ -25,6 +25,7 @@ struct Body<A: Application> {
     arrival: u64,
     compact: CompactBlock,
     transactions: BTreeMap<TxHash, TxBytes>,
+    missing: BTreeSet<TxHash>,
     applied: Option<Applied<A::State, A::Outcome>>,
 }
 
@@ -56,6 +57,7 @@ impl<A: Application> Bodies<A> {
         let body = Body {
             arrival: self.arrivals,
             transactions: BTreeMap::new(),
+            missing: compact.transactions.iter().copied().collect(),
             compact,
             applied: None,
         };
@@ -80,6 +82,7 @@ impl<A: Application> Bodies<A> {
                 .iter()
                 .map(|t| (t.hash(), t.clone()))
                 .collect(),
+            missing: BTreeSet::new(),
             applied: Some(applied),
         };
         self.bodies.insert(block.id(), body);
@@ -88,21 +91,19 @@ impl<A: Application> Bodies<A> {
     /// Looks up missing transactions in the pool.
     pub(super) fn fill_from(&mut self, pool: &dyn TxPool) {
         for body in self.bodies.values_mut() {
-            for hash in body.missing() {
-                if let Some(transaction) = pool.transaction(&hash).filter(|t| t.hash() == hash) {
-                    body.transactions.insert(hash, transaction);
-                }
-            }
+            let found: Vec<TxBytes> = body
+                .missing
+                .iter()
+                .filter_map(|hash| pool.transaction(hash))
+                .collect();
+            found.iter().for_each(|transaction| body.take(transaction));
         }
     }
 
     /// Takes a transaction if a block here names it.
     pub(super) fn add_transaction(&mut self, transaction: &TxBytes) {
-        let hash = transaction.hash();
         for body in self.bodies.values_mut() {
-            if body.compact.transactions.contains(&hash) {
-                body.transactions.insert(hash, transaction.clone());
-            }
+            body.take(transaction);
         }
     }
 
@@ -113,13 +114,13 @@ impl<A: Application> Bodies<A> {
     }
 
     /// Transactions a known block still lacks; `None` if the block itself is unknown.
-    pub(super) fn missing(&self, id: &BlockId) -> Option<Vec<TxHash>> {
-        self.bodies.get(id).map(Body::missing)
+    pub(super) fn missing(&self, id: &BlockId) -> Option<&BTreeSet<TxHash>> {
+        self.bodies.get(id).map(|body| &body.missing)
     }
 
     /// The block, once every transaction is here.
     pub(super) fn complete(&self, id: &BlockId) -> Option<Block> {
-        let body = self.bodies.get(id)?;
+        let body = self.bodies.get(id).filter(|body| body.missing.is_empty())?;
         let found = |hash| body.transactions.get(hash).cloned();
         Some(Block {
             header: body.compact.header.clone(),
@@ -162,13 +163,11 @@ impl<A: Application> Bodies<A> {
 }
 
 impl<A: Application> Body<A> {
-    fn missing(&self) -> Vec<TxHash> {
-        let here = |hash: &&TxHash| !self.transactions.contains_key(*hash);
-        self.compact
-            .transactions
-            .iter()
-            .filter(here)
-            .copied()
-            .collect()
+    /// Takes a transaction if this block lacks it.
+    fn take(&mut self, transaction: &TxBytes) {
+        if self.missing.remove(&transaction.hash()) {
+            self.transactions
+                .insert(transaction.hash(), transaction.clone());
+        }
     }
 }

@@ -67,18 +67,12 @@ impl<A: Application> Engine<A> {
 
     pub(super) fn proposal(&mut self, from: Peer, proposed: Proposed) -> Admitted {
         let Proposed { proposal, block } = proposed;
-        if let Some(block) = &block {
-            if block.header.id() != proposal.block {
-                return Ok(Err(Refusal::WrongBlock));
-            }
-            if let Err(error) = block.check_body() {
-                return Ok(Err(error.into()));
-            }
-        }
         if proposal.height > self.height() {
             self.hint(from, proposal.height);
-            let rules = |p: &Proposal| self.next_rules(p.height, &p.validator);
-            let checked = check(proposal, &self.chain.chain, rules);
+            let checked = check(proposal, &self.chain.chain, |p| {
+                self.next_rules(p.height, &p.validator)?;
+                check_pushed(p, block.as_ref())
+            });
             return Ok(checked.map(|p| {
                 let validator = p.validator;
                 let message = NextMessage::Proposal(Box::new((p, block)));
@@ -86,7 +80,15 @@ impl<A: Application> Engine<A> {
             }));
         }
         let rules = self.proposal_rules(&proposal);
-        let checked = check(proposal, &self.chain.chain, |_| rules);
+        let checked = check(proposal, &self.chain.chain, |p| {
+            match (&rules, &block) {
+                (Err(Refusal::Duplicate), Some(_)) | (Ok(()), _) => {
+                    check_pushed(p, block.as_ref())?
+                }
+                _ => {}
+            }
+            rules
+        });
         match checked {
             Ok(proposal) => {
                 self.source(proposal.block, from);
@@ -161,13 +163,14 @@ impl<A: Application> Engine<A> {
             return Ok(());
         }
         let proposal = proposal.into_inner();
+        if let Some(block) = block {
+            let needed = self.live.needed();
+            self.live.bodies.add_compact(block, &*self.pool, &needed);
+        }
         if proposal.pol_round.is_none() {
             self.live.untimed.insert(proposal.round, proposal);
         } else {
             self.push_proposal(proposal, true);
-        }
-        if let Some(block) = block {
-            self.take_body(block);
         }
         Ok(())
     }
@@ -366,6 +369,15 @@ impl<A: Application> Engine<A> {
             sources.push(from);
         }
     }
+}
+
+/// A block that came with a proposal must be the one proposed.
+fn check_pushed(proposal: &Proposal, block: Option<&CompactBlock>) -> Result<(), Refusal> {
+    let Some(block) = block else { return Ok(()) };
+    if block.header.id() != proposal.block {
+        return Err(Refusal::WrongBlock);
+    }
+    Ok(block.check_body()?)
 }
 
 impl NextHeight {

@@ -243,6 +243,7 @@ impl<A: Application> Engine<A> {
             _ if timeout.height != self.height() => Ok(()),
             TimeoutKind::Interval => {
                 self.look = true;
+                self.wait_for_interval(); // the wall clock may have run behind the timer
                 Ok(())
             }
             TimeoutKind::Round(t) => self.feed(kernel::Input::Timeout(t), WalRecord::Timeout(t)),

@@ -15,7 +15,7 @@ use crate::{
     },
     tx::TxBytes,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tender_wire::{BlockId, Height, Round, TxHash};
 
 /// Peers whose claimed tip is remembered, to be held to it.
@@ -140,11 +140,8 @@ impl<A: Application> Engine<A> {
             match self.live.bodies.missing(&id) {
                 None => self.ask(Asked::Block(id), Request::Block(id), prefer),
                 Some(missing) if !missing.is_empty() => {
-                    self.ask(
-                        Asked::Transactions(id),
-                        Request::Transactions(missing),
-                        prefer,
-                    );
+                    let request = Request::Transactions(missing.iter().copied().collect());
+                    self.ask(Asked::Transactions(id), request, prefer);
                 }
                 Some(_) => {}
             }
@@ -191,7 +188,8 @@ impl<A: Application> Engine<A> {
         asked: &[TxHash],
         bodies: &[TxBytes],
     ) -> Result<(), Refusal> {
-        if bodies.iter().any(|body| !asked.contains(&body.hash())) {
+        let wanted: BTreeSet<&TxHash> = asked.iter().collect();
+        if bodies.iter().any(|body| !wanted.contains(&body.hash())) {
             return Err(Refusal::WrongTransaction);
         }
         bodies

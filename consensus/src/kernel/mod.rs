@@ -356,3 +356,8 @@ impl Kernel {
         fresh
     }
 }
+
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod walks;

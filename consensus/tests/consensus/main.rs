@@ -1,4 +1,4 @@
-//! Scenarios in the seeded network, named by what goes wrong.
+//! Scenarios in the seeded network, named by what goes wrong, and the rules for what strangers send.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -9,4 +9,9 @@
 
 mod agreement;
 mod byzantine;
+mod certificates;
 mod faults;
+mod messages;
+mod replay;
+mod soak;
+mod validity;
