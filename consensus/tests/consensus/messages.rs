@@ -183,7 +183,8 @@ fn only_the_proposer_of_a_round_may_propose() {
 fn a_block_that_is_not_the_proposed_one_is_its_senders_fault() {
     let mut sim = alone();
     let block = sim.blocks(ME)[0].block.to_compact();
-    let Message::Proposal(mut proposed) = proposal(&sim, 1, 1, None) else {
+    // Validator 1 proposes in round 3 of height 3.
+    let Message::Proposal(mut proposed) = proposal(&sim, 1, 3, None) else {
         panic!()
     };
     proposed.block = Some(block.clone());
