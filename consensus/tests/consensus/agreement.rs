@@ -183,3 +183,27 @@ fn proposers_take_turns_in_committed_blocks() {
         "late precommits enter the next block's certificate: {full} of 11"
     );
 }
+
+/// One peer alone holds the transactions, too many for their block to travel with its proposal: the others ask for the block, then for its bodies.
+#[test]
+fn a_block_only_its_proposer_knows_is_fetched() {
+    let mut config = SimConfig {
+        endless: false,
+        ..SimConfig::default()
+    };
+    config.params.max_block_txs = 4096;
+    let mut sim = Sim::new(config);
+    sim.run_for(1);
+    sim.partition(&[]);
+    for i in 0..2300 {
+        sim.submit(3, toy_tx(&format!("only node 3 knows {i}")));
+    }
+    sim.run_for(1);
+    sim.heal();
+    assert!(sim.run_until(60_000, |s| {
+        (0..4).all(|n| s.chain(n).unwrap().app.count == 2300)
+    }));
+    let largest = sim.blocks(0).iter().map(|b| b.block.transactions.len());
+    assert!(largest.max() > Some(2048), "above what is pushed");
+    assert!(sim.rejections().is_empty(), "{:?}", sim.rejections());
+}
