@@ -346,3 +346,99 @@ fn ascending<T, K: Ord>(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::{genesis, key};
+
+    #[test]
+    fn a_sound_document_passes_and_names_the_chain() {
+        let sound = genesis();
+        sound.check().unwrap();
+        let mut other = sound.clone();
+        other.open_budget -= 1;
+        assert_ne!(
+            sound.chain_id(),
+            other.chain_id(),
+            "every field is in the chain id"
+        );
+        let bytes = tender_wire::encode(&sound);
+        assert_eq!(tender_wire::decode::<Genesis>(&bytes), Ok(sound.clone()));
+        let json = serde_json::to_string(&sound).unwrap();
+        assert_eq!(serde_json::from_str::<Genesis>(&json).unwrap(), sound);
+    }
+
+    #[test]
+    fn every_rule_names_what_and_where() {
+        type Change = fn(&mut Genesis);
+        let cases: [(&str, Change); 18] = [
+            ("genesis version 2", |g| g.version = 2),
+            ("the chain: a name", |g| g.name.clear()),
+            ("the chain: a name", |g| g.name = "a\nb".into()),
+            ("block_interval_ms", |g| g.block_interval_ms = 0),
+            ("evidence_age", |g| g.evidence_age = 0),
+            ("0 validators", |g| g.validators.clear()),
+            ("validators: entry 1", |g| g.validators.swap(0, 1)),
+            ("validators: entry 1", |g| {
+                g.validators[1] = g.validators[0].clone()
+            }),
+            ("no power", |g| g.validators[2].power = Power(0)),
+            ("malformed or weak", |g| {
+                g.validators[0].key = PublicKey([0; 32])
+            }),
+            ("less than 3f + 1", |g| g.validators[0].power = Power(1_000)),
+            ("open_budget is 3", |g| g.open_budget = 3),
+            ("issuers: entry 1", |g| {
+                g.issuers[1].name = g.issuers[0].name.clone()
+            }),
+            ("issuers: entry 2", |g| g.issuers[2].key = g.issuers[0].key),
+            ("issuer issuer-1: key", |g| {
+                g.issuers[1].key = PublicKey([0; 32])
+            }),
+            ("a quota is 1", |g| g.issuers[0].quota = 0),
+            ("single-party setup", |g| g.allow_insecure_setup = false),
+            ("types: entry 1", |g| g.types.push(g.types[0].clone())),
+        ];
+        for (expected, change) in cases {
+            let mut document = genesis();
+            change(&mut document);
+            let error = document.check().unwrap_err().to_string();
+            assert!(
+                error.contains(expected),
+                "expected `{expected}` in `{error}`"
+            );
+        }
+    }
+
+    #[test]
+    fn openers_are_sorted_and_sound() {
+        let mut document = genesis();
+        let mut keys = ["a", "b"].map(|name| key(name).public()).to_vec();
+        keys.sort_unstable();
+        document.openers = Openers::List(keys.clone());
+        document.check().unwrap();
+        keys.reverse();
+        document.openers = Openers::List(keys);
+        assert!(matches!(
+            document.check(),
+            Err(GenesisError::Order {
+                what: "openers",
+                index: 1
+            })
+        ));
+        document.openers = Openers::List(vec![PublicKey([0; 32])]);
+        assert!(matches!(document.check(), Err(GenesisError::Key { .. })));
+    }
+
+    /// T5: a type whose key lets anybody forge is refused before a chain starts.
+    #[test]
+    fn t5_a_degenerate_verifying_key_is_refused() {
+        let mut document = genesis();
+        let vk = &mut document.types[0].vk;
+        let (gamma, delta) = (32 + 64, 32 + 128);
+        vk.copy_within(delta..delta + 64, gamma);
+        let error = document.check().unwrap_err().to_string();
+        assert!(error.contains("forged by anyone"), "{error}");
+    }
+}

@@ -246,3 +246,103 @@ impl Ledger {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const ASSET: FieldBytes = FieldBytes([1; 32]);
+    const HOLDER: PublicKey = PublicKey([2; 32]);
+    const TYPE: TypeId = TypeId([3; 32]);
+    const NOW: Height = Height(u64::MAX);
+
+    #[test]
+    fn an_asset_is_bound_to_holder_and_type_until_its_last_bid_and_lease() {
+        let mut ledger = Ledger::default();
+        let (other, other_type) = (PublicKey([9; 32]), TypeId([9; 32]));
+        ledger.add_bid(ASSET, HOLDER, None);
+        ledger.add_bid(ASSET, HOLDER, Some(TYPE));
+        assert_eq!(ledger.check_binding(&ASSET, &HOLDER, Some(&TYPE)), Ok(()));
+        assert!(matches!(
+            ledger.check_binding(&ASSET, &other, None),
+            Err(LedgerError::OtherHolder { .. })
+        ));
+        let wrong = ledger.check_binding(&ASSET, &HOLDER, Some(&other_type));
+        assert!(matches!(wrong, Err(LedgerError::OtherType { .. })));
+        ledger.reserve(ASSET, HOLDER, Some(TYPE), &[5]);
+        ledger.remove_bid(&ASSET);
+        ledger.remove_bid(&ASSET);
+        assert!(
+            ledger.check_binding(&ASSET, &other, None).is_err(),
+            "a lease binds too"
+        );
+        ledger.release(&ASSET, &[5], Height(7), false);
+        assert_eq!(
+            ledger.check_binding(&ASSET, &other, Some(&other_type)),
+            Ok(())
+        );
+        assert_eq!(ledger, Ledger::default());
+    }
+
+    #[test]
+    fn a_noted_release_counts_for_auctions_that_closed_before_it() {
+        let mut ledger = Ledger::default();
+        ledger.add_bid(ASSET, HOLDER, Some(TYPE));
+        ledger.reserve(ASSET, HOLDER, Some(TYPE), &[8]);
+        ledger.release(&ASSET, &[8], Height(20), true);
+        let fits =
+            |ledger: &Ledger, since| ledger.check_capacity(&ASSET, &[3], &[10], since).is_ok();
+        assert!(
+            !fits(&ledger, Height(19)),
+            "closed at 19: the release at 20 came too late"
+        );
+        assert!(fits(&ledger, Height(20)) && fits(&ledger, NOW));
+        ledger.forget_releases(Some(Height(19)));
+        assert!(ledger.notes_releases());
+        ledger.forget_releases(Some(Height(20)));
+        assert!(!ledger.notes_releases() && fits(&ledger, Height(0)));
+    }
+
+    #[test]
+    fn sums_at_the_edge_of_u64_are_refused_not_wrapped() {
+        let mut ledger = Ledger::default();
+        ledger.reserve(ASSET, HOLDER, Some(TYPE), &[u64::MAX]);
+        let refused = ledger.check_capacity(&ASSET, &[1], &[u64::MAX - 1], NOW);
+        assert!(matches!(
+            refused,
+            Err(LedgerError::NoCapacity {
+                needed: u64::MAX,
+                ..
+            })
+        ));
+    }
+
+    proptest! {
+        /// Reserving only what fits never takes more than there is, and releasing everything leaves nothing.
+        #[test]
+        fn what_is_reserved_never_exceeds_the_capacity(
+            wants in proptest::collection::vec((0u64..50, 0u64..50, any::<bool>()), 1..60),
+        ) {
+            let capacity = [100, 60];
+            let mut ledger = Ledger::default();
+            let mut leases: Vec<[u64; 2]> = Vec::new();
+            for (a, b, release) in wants {
+                if release && let Some(amounts) = leases.pop() {
+                    ledger.release(&ASSET, &amounts, Height(1), false);
+                } else if ledger.check_capacity(&ASSET, &[a, b], &capacity, NOW).is_ok() {
+                    ledger.reserve(ASSET, HOLDER, Some(TYPE), &[a, b]);
+                    leases.push([a, b]);
+                }
+                let expected = leases.iter().fold([0, 0], |sum, lease| [sum[0] + lease[0], sum[1] + lease[1]]);
+                let reserved = ledger.account(&ASSET).map_or(vec![0, 0], |account| account.reserved.clone());
+                prop_assert_eq!(&reserved[..], &expected[..]);
+                prop_assert!(reserved.iter().zip(capacity).all(|(taken, capacity)| *taken <= capacity));
+            }
+            for amounts in leases {
+                ledger.release(&ASSET, &amounts, Height(1), false);
+            }
+            prop_assert_eq!(ledger, Ledger::default());
+        }
+    }
+}

@@ -10,7 +10,10 @@
 use std::sync::Arc;
 use tender_auction::{
     clearing::Witness,
-    market::{ExecutionError, Market, MarketState, Phase, witness::AuctionWitness},
+    market::{
+        ExecutionError, Market, MarketState, Phase, execute::MAX_BLOCK_BIDS,
+        witness::AuctionWitness,
+    },
     scenario::{ISSUERS, OPENER, Plan, Scenario, amounts, attributes, class, genesis, spec, task},
     task::AuctionSpec,
     transaction::{Action, AwardRef, SealRevealTx, Transaction},
@@ -222,6 +225,29 @@ fn a_mempool_in_any_order_gives_a_block_that_executes() {
             .execute(scenario.context(), payload)
             .expect("what is proposed executes");
     }
+}
+
+#[test]
+fn t26_a_block_holds_so_many_bids_and_no_more() {
+    let mut scenario = Scenario::default();
+    let auction = scenario.open(small());
+    let bids: Vec<_> = (0..=MAX_BLOCK_BIDS)
+        .map(|i| attested(&scenario, auction, &format!("agent-{i}"), &[(0, 50)]))
+        .map(|bid| TxBytes::new(bid.to_bytes()).unwrap())
+        .collect();
+    let proposed = scenario
+        .market
+        .propose(&scenario.state, &scenario.context(), &bids);
+    assert_eq!(proposed.transactions.len(), MAX_BLOCK_BIDS);
+    scenario
+        .execute(scenario.context(), proposed)
+        .expect("what is proposed executes");
+    let all = Payload {
+        transactions: bids,
+        witnesses: vec![],
+    };
+    let refused = scenario.execute(scenario.context(), all).err().unwrap();
+    assert_eq!(refused, ExecutionError::TooManyBids);
 }
 
 #[test]

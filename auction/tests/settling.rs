@@ -256,6 +256,32 @@ fn every_entry_that_cannot_compete_says_why() {
 }
 
 #[test]
+fn two_proofs_by_distinct_issuers_meet_a_class_that_two_must_vouch_for() {
+    let mut scenario = Scenario::default();
+    let [first, second] =
+        [0, 1].map(|issuer| scenario.issue(issuer, "agent", "agent", attributes(CLAIM)));
+    let mut both = class("both", &[("cpu_milli", 1_000)]);
+    both.requirements[0].min_issuers = 2;
+    both.requirements[0].kinds.attestation = false;
+    let auction = scenario.open(spec(vec![both], vec![task("careful", 0, 100, 1)]));
+    let plan = plan(auction, "agent", &[(0, 60)]);
+    let mut content = scenario.seal(&plan);
+    for credential in [&first, &second] {
+        let evidence = scenario.prove(&content, credential, &plan.claim).unwrap();
+        content.evidences.push(evidence);
+    }
+    let bid = content.sign(&scenario.state.chain(), &key("agent"));
+    scenario.submit_bid(&bid);
+    scenario.clear(&auction);
+    assert_eq!(
+        entries(&scenario, bid.content.id())[&0],
+        EntryOutcome::Won {
+            payment: Price(100)
+        }
+    );
+}
+
+#[test]
 fn t10_evidence_revoked_at_or_before_the_close_suspends_the_bid() {
     let mut scenario = Scenario::default();
     let credential = scenario.issue(1, "proven", "proven", attributes(CLAIM));

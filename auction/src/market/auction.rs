@@ -11,6 +11,7 @@
 
 use crate::{
     bid::{ClassSlots, EvidenceSummary},
+    clearing,
     ledger::{Amounts, Capacity},
     market::table::{Content, whole},
     outcome::AwardState,
@@ -197,11 +198,11 @@ impl Auction {
         self.keys.values().nth(usize::from(rank).checked_sub(1)?)
     }
 
-    /// Bids it admits in all under an opening budget of this many shares.
+    /// Bids it admits in all under an opening budget of this many shares; never more entries than one class can clear.
     pub fn bid_cap(&self, open_budget: u32) -> usize {
-        (open_budget as usize)
-            .checked_div(self.keys.len())
-            .unwrap_or(0)
+        let opened = (open_budget as usize).checked_div(self.keys.len());
+        let cleared = clearing::MAX_ENTRIES.checked_div(self.spec.max_entries.into());
+        opened.unwrap_or(0).min(cleared.unwrap_or(0))
     }
 
     /// Bids admitted so far.

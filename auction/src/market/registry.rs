@@ -65,8 +65,8 @@ pub struct Credentials {
     rows: Vec<Table<Rows>>,
     /// Distinct end-of-block roots, oldest first, each with the last block that ended with it.
     roots: VecDeque<(FieldBytes, Height)>,
-    revoked_at: BTreeMap<(FieldBytes, IssuerIndex), Height>,
-    revoked_serials: BTreeMap<(IssuerIndex, FieldBytes, u64), Height>,
+    revoked_at: Table<BTreeMap<(FieldBytes, IssuerIndex), Height>>,
+    revoked_serials: Table<BTreeMap<(IssuerIndex, FieldBytes, u64), Height>>,
 }
 
 impl Content for Credentials {
@@ -158,7 +158,9 @@ impl Credentials {
         let row = rows.and_then(|rows| rows.edit().0.get_mut(at.checked_rem(CHUNK)?));
         if let Some(row) = row {
             row.revoked = true;
-            self.revoked_at.insert((row.asset, row.issuer), height);
+            self.revoked_at
+                .edit()
+                .insert((row.asset, row.issuer), height);
             // The row exists, so the leaf does; zeroing it cannot fail.
             let _ = self.tree.zero(index);
         }
@@ -184,6 +186,7 @@ impl Credentials {
         height: Height,
     ) {
         self.revoked_serials
+            .edit()
             .entry((issuer, asset, serial))
             .or_insert(height);
     }
