@@ -2,6 +2,7 @@
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects))]
 
 pub mod api;
+pub mod cli;
 pub mod config;
 pub mod documents;
 pub mod files;

@@ -1,0 +1,644 @@
+//! How a bid comes about: from prices by name to a sealed, proven, signed transaction.
+//!
+//! ```text
+//!  BidFile ─plan─▶ entries, slots, what to claim with which credential ─seal─▶ ciphertext ─prove, sign─▶ Bid ─submit─▶ block
+//!                                                                                      └── again under a fresh root ──┘
+//! ```
+//!
+//! Proofs are bound to the ciphertext, so sealing comes first; a registry root that went stale between proving and the block costs one
+//! more proof, not a new bid.
+
+use super::{actor::Actor, error::Failure, prover::Prover};
+use crate::{
+    api::types::{AuctionDetail, Phase},
+    documents::{
+        bid::BidFile,
+        credential::{Content, CredentialFile},
+        error::Problem,
+        names::{Names, attribute_schema, requirement},
+    },
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+use tender_auction::{
+    bid::{Bid, BidContent, ClassSlots, MAX_SEQUENCE},
+    seal::{Associated, BidBody, CommitteeKey, seal},
+    task::{AuctionSpec, Class, MAX_REQUIREMENTS, Requirement},
+    transaction::Transaction,
+};
+use tender_circuits::{
+    Claim, ClaimSchema, Evidence, FieldValue, IssuerMask, MerklePath, ProofBytes, ProofEvidence,
+    Rule, prove,
+};
+use tender_wire::{BidId, Height, Price, TypeId};
+
+/// How often a bid is proven anew because its root went stale meanwhile.
+const ATTEMPTS: usize = 4;
+/// How long to wait for a bid's block.
+const COMMIT_WITHIN: Duration = Duration::from_secs(60);
+
+/// An agent that bids.
+pub struct Bidder<'a> {
+    /// Its key and peer.
+    pub actor: &'a Actor,
+    /// Its proving keys.
+    pub prover: &'a Prover,
+    /// What it is attested for.
+    pub credentials: &'a [CredentialFile],
+    /// Names of the chain.
+    pub names: &'a Names,
+}
+
+/// What a bid will say, before it is sealed and proven.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Task and price.
+    pub entries: Vec<(u32, Price)>,
+    /// Units per class.
+    pub slots: Vec<ClassSlots>,
+    /// Serial number of the machine.
+    pub machine: String,
+    /// What is claimed, with which credential, hidden among which issuers.
+    pub shows: Vec<Show>,
+    /// What will probably lose, and why.
+    pub warnings: Vec<String>,
+}
+
+/// One evidence to make.
+#[derive(Clone, Debug)]
+pub struct Show {
+    /// Position among the bidder's credentials.
+    pub credential: usize,
+    /// What to claim.
+    pub claim: Claim,
+    /// Issuers among which the own one hides.
+    pub issuers: IssuerMask,
+}
+
+/// A bid that is in a block.
+#[derive(Clone, Debug)]
+pub struct Placed {
+    /// The bid.
+    pub bid: Box<Bid>,
+    /// Its id.
+    pub id: BidId,
+    /// Its block.
+    pub height: Height,
+    /// How often its proofs were made.
+    pub attempts: usize,
+}
+
+impl Bidder<'_> {
+    /// Plans, seals, proves, submits, and waits for the block.
+    ///
+    /// # Errors
+    /// [`Failure`]: a problem of the bid, the prover's refusal, or the peer's.
+    pub fn bid(&self, auction: &AuctionDetail, file: &BidFile) -> Result<Placed, Failure> {
+        let plan = self.plan(auction, file).map_err(problem)?;
+        self.place(auction, &plan)
+    }
+
+    /// What a bid file comes to on this auction.
+    ///
+    /// # Errors
+    /// A [`Problem`] with its field.
+    pub fn plan(&self, auction: &AuctionDetail, file: &BidFile) -> Result<Plan, Problem> {
+        let spec = &auction.spec;
+        let entries = file.entries(spec)?;
+        let machine = self.machine(file)?;
+        let held: Vec<_> = self
+            .credentials
+            .iter()
+            .enumerate()
+            .filter(|(_, c)| c.serial == machine)
+            .collect();
+        let priced = priced_classes(spec, &entries);
+        let slots = self.slots(spec, file, &held, &priced)?;
+        let mut shows = Vec::new();
+        let mut warnings = Vec::new();
+        for type_id in types_of(&priced) {
+            let needs = Needs::of(&slots, &priced, &type_id);
+            let chosen = needs.choose(&held, spec.lease_end, &mut warnings, self.names);
+            for index in chosen {
+                shows.push(self.show(index, &needs, file)?);
+            }
+        }
+        if shows.is_empty() {
+            let problem = format!(
+                "nothing attested of {machine} is acceptable to the priced classes: {}",
+                warnings.join("; ")
+            );
+            return Err(Problem::new(
+                "prices",
+                problem,
+                "ask an issuer they accept to attest the machine",
+            ));
+        }
+        if shows.len() > MAX_REQUIREMENTS {
+            let problem = format!(
+                "the priced classes need {} evidences, a bid carries {MAX_REQUIREMENTS}",
+                shows.len()
+            );
+            return Err(Problem::new(
+                "prices",
+                problem,
+                "price fewer classes in one bid",
+            ));
+        }
+        Ok(Plan {
+            entries,
+            slots,
+            machine,
+            shows,
+            warnings,
+        })
+    }
+
+    fn machine(&self, file: &BidFile) -> Result<String, Problem> {
+        let serials: BTreeSet<_> = self.credentials.iter().map(|c| c.serial.as_str()).collect();
+        let known = serials.iter().copied().collect::<Vec<_>>().join(", ");
+        match (&file.machine, serials.len()) {
+            (_, 0) => Err(Problem::new(
+                "machine",
+                "this home holds no credential",
+                "have an issuer attest a machine: `tender issuer attest`",
+            )),
+            (Some(named), _) if serials.contains(named.as_str()) => Ok(named.clone()),
+            (Some(named), _) => Err(Problem::new(
+                "machine",
+                format!("no credential is for `{named}`"),
+                format!("use one of: {known}"),
+            )),
+            (None, 1) => Ok(known),
+            (None, n) => Err(Problem::new(
+                "machine",
+                format!("this home holds credentials for {n} machines"),
+                format!("name one of: {known}"),
+            )),
+        }
+    }
+
+    /// Written slots, or for a single priced class as many as fit and as there are tasks priced.
+    fn slots(
+        &self,
+        spec: &AuctionSpec,
+        file: &BidFile,
+        held: &[(usize, &CredentialFile)],
+        priced: &BTreeMap<u16, &Class>,
+    ) -> Result<Vec<ClassSlots>, Problem> {
+        let written = file.slots(spec)?;
+        if !written.is_empty() {
+            return Ok(written);
+        }
+        let (Some((index, class)), 1) = (priced.iter().next(), priced.len()) else {
+            let classes: Vec<_> = priced
+                .values()
+                .map(|c| format!("\"{}\": 1", c.name))
+                .collect();
+            let next = format!(
+                "say how the machine is shared, as \"slots\": {{ {} }}",
+                classes.join(", ")
+            );
+            return Err(Problem::new(
+                "slots",
+                format!("prices name {} classes", priced.len()),
+                next,
+            ));
+        };
+        let mut fits = u32::try_from(file.prices.len()).unwrap_or(u32::MAX);
+        for need in &class.requirements {
+            for (_, credential) in held.iter().filter(|(_, c)| c.type_id == need.type_id) {
+                fits = fits.min(self.units(credential, need).unwrap_or(fits));
+            }
+        }
+        Ok(vec![ClassSlots {
+            class: *index,
+            slots: fits.max(1),
+        }])
+    }
+
+    /// Units of a requirement that an attested machine can serve at once; `None` if nothing limits them.
+    fn units(&self, credential: &CredentialFile, need: &Requirement) -> Option<u32> {
+        let record = self.names.type_of(&need.type_id)?;
+        let attested = attested_claim(credential);
+        let per_field = record.schema.consumables().filter_map(|field| {
+            let each = need.requirement.amount(field).filter(|each| *each > 0)?;
+            attested.amount(field)?.checked_div(each)
+        });
+        per_field.min()
+    }
+
+    fn show(&self, index: usize, needs: &Needs<'_>, file: &BidFile) -> Result<Show, Problem> {
+        let unknown = || {
+            Problem::new(
+                "machine",
+                "is attested for a type the chain does not know",
+                "ask the issuer",
+            )
+        };
+        let credential = self.credentials.get(index).ok_or_else(unknown)?;
+        let record = self
+            .names
+            .type_of(&credential.type_id)
+            .ok_or_else(unknown)?;
+        let claim = match (&credential.content, &file.claim) {
+            (Content::Attestation(attestation), _) => attestation.claim.clone(),
+            (_, Some(named)) => requirement(record, named).map_err(|p| Problem {
+                field: format!("claim.{}", p.field),
+                ..p
+            })?,
+            (Content::Credential { credential, .. }, None) => {
+                if attribute_schema(record) != record.schema {
+                    let problem =
+                        format!("{} does not say what to claim by itself", record.label());
+                    return Err(Problem::new(
+                        "claim",
+                        problem,
+                        "write the claim, by field name",
+                    ));
+                }
+                needs.claim(&record.schema, &credential.attributes)
+            }
+        };
+        let own = credential.issuer_mask();
+        let issuers = if file.hide_issuer && needs.distinct <= 1 {
+            IssuerMask(needs.accepted.0 | own.0)
+        } else {
+            own
+        };
+        Ok(Show {
+            credential: index,
+            claim,
+            issuers,
+        })
+    }
+
+    /// Seals, proves and submits a plan, again under a fresh root where the first went stale.
+    ///
+    /// # Errors
+    /// [`Failure`], as for [`Self::bid`].
+    pub fn place(&self, auction: &AuctionDetail, plan: &Plan) -> Result<Placed, Failure> {
+        let mut draft = self.seal(auction, plan)?;
+        let mut attempts = 0usize;
+        loop {
+            attempts = attempts.saturating_add(1);
+            let bid = self.prove(auction, plan, &mut draft)?;
+            let sent = self
+                .actor
+                .client
+                .submit(&Transaction::Bid(Box::new(bid.clone())));
+            match sent.and_then(|hash| self.actor.client.wait_committed(&hash, COMMIT_WITHIN)) {
+                Ok(height) => {
+                    return Ok(Placed {
+                        id: bid.content.id(),
+                        bid: Box::new(bid),
+                        height,
+                        attempts,
+                    });
+                }
+                Err(failure) if is_stale(&failure) && attempts < ATTEMPTS => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+    }
+
+    /// The bid with its sealed part, without evidences.
+    ///
+    /// # Errors
+    /// [`Failure`] if the auction takes no bids now, or randomness is not to be had.
+    pub fn seal(&self, auction: &AuctionDetail, plan: &Plan) -> Result<BidContent, Failure> {
+        let summary = &auction.summary;
+        if summary.phase != Phase::Bidding {
+            let what = format!(
+                "auction {} takes no bids: {}",
+                summary.auction.short(),
+                super::auction::phase(summary.phase)
+            );
+            let next = match summary.phase {
+                Phase::Keys => {
+                    "try again in a moment: bidding starts when the validators have posted their seal keys"
+                }
+                _ => "see `tender auction list` for auctions that are open",
+            };
+            return Err(Failure::new(what, next));
+        }
+        let (keys, threshold) = committee(auction)?;
+        let first = plan
+            .shows
+            .first()
+            .and_then(|show| self.credentials.get(show.credential));
+        let asset = first
+            .map(CredentialFile::asset)
+            .ok_or_else(|| Failure::new("the bid shows nothing", "have a machine attested"))?;
+        let bidder = self.actor.key.public();
+        let live = auction
+            .live_bids
+            .iter()
+            .find(|b| b.asset == asset && b.bidder == bidder);
+        let sequence = live.map_or(0, |b| b.sequence.saturating_add(1));
+        if sequence >= MAX_SEQUENCE {
+            return Err(Failure::new(
+                format!("{} was bid with {sequence} times already", plan.machine),
+                "the last bid stands",
+            ));
+        }
+        let body = BidBody {
+            salt: random()?,
+            entries: plan.entries.clone(),
+        };
+        let body = body
+            .encode(usize::from(auction.spec.max_entries))
+            .map_err(|e| Failure::new(e.to_string(), "price fewer tasks"))?;
+        let associated = Associated {
+            chain: self.actor.chain,
+            auction: summary.auction,
+            bidder,
+            asset,
+            sequence,
+        };
+        let sealed = seal(&keys, threshold, &associated, &body, random()?)
+            .map_err(|e| Failure::new(e.to_string(), "please report this"))?;
+        Ok(BidContent {
+            auction: summary.auction,
+            bidder,
+            sequence,
+            asset,
+            evidences: Vec::new(),
+            slots: plan.slots.clone(),
+            sealed,
+        })
+    }
+
+    /// Makes the evidences under the newest root, and signs.
+    ///
+    /// # Errors
+    /// [`Failure`] if the prover refuses, naming the constraint, or a credential is not in the registry.
+    pub fn prove(
+        &self,
+        auction: &AuctionDetail,
+        plan: &Plan,
+        content: &mut BidContent,
+    ) -> Result<Bid, Failure> {
+        content.evidences.clear();
+        for show in &plan.shows {
+            let evidence = self.evidence(auction, show, content)?;
+            content.evidences.push(evidence);
+        }
+        Ok(content.clone().sign(&self.actor.chain, &self.actor.key))
+    }
+
+    fn evidence(
+        &self,
+        auction: &AuctionDetail,
+        show: &Show,
+        content: &BidContent,
+    ) -> Result<Evidence, Failure> {
+        let file = self
+            .credentials
+            .get(show.credential)
+            .ok_or_else(|| Failure::new("no such credential", ""))?;
+        let credential = match &file.content {
+            Content::Attestation(attestation) => {
+                return Ok(Evidence::Attestation(attestation.clone()));
+            }
+            Content::Credential { credential, .. } => credential,
+        };
+        let record = self
+            .names
+            .type_of(&file.type_id)
+            .ok_or_else(|| Failure::new("no such type on this chain", ""))?;
+        let found = self.actor.client.leaf(&credential.leaf()).map_err(|failure| {
+            let next = "the issuer revoked it, or its block is not here yet; ask the issuer to attest the machine again";
+            Failure { next: next.into(), what: format!("{} by {}: {}", file.serial, file.issuer, failure.what), ..failure }
+        })?;
+        let path = MerklePath {
+            index: found.index,
+            siblings: found.siblings,
+        };
+        let mut evidence = ProofEvidence {
+            type_id: file.type_id,
+            registry_root: found.root,
+            asset: credential.asset,
+            issuers: show.issuers,
+            claim: show.claim.clone(),
+            proof: ProofBytes([0; 128]),
+        };
+        let statement = evidence.statement(
+            &self.actor.chain,
+            &content.auction,
+            &content.bidder,
+            content.sequence,
+            &content.ciphertext_hash(),
+            auction.spec.lease_end,
+        );
+        let key = self.prover.key(record)?;
+        evidence.proof = prove(&key, credential, &path, &statement, random()?).map_err(|e| {
+            Failure::new(
+                format!("the prover refuses: {e}"),
+                "claim no more than is attested: `tender bid --help`",
+            )
+        })?;
+        Ok(Evidence::Proof(evidence))
+    }
+}
+
+/// What the priced classes need of one type.
+struct Needs<'a> {
+    type_id: TypeId,
+    /// Class name, its requirement, units offered.
+    classes: Vec<(&'a str, &'a Requirement, u32)>,
+    /// Issuers that every one of them accepts.
+    accepted: IssuerMask,
+    /// Most distinct issuers any of them wants.
+    distinct: u8,
+}
+
+impl<'a> Needs<'a> {
+    fn of(slots: &[ClassSlots], priced: &BTreeMap<u16, &'a Class>, type_id: &TypeId) -> Self {
+        let mut classes = Vec::new();
+        for (index, class) in priced {
+            let units = slots
+                .iter()
+                .find(|s| s.class == *index)
+                .map_or(0, |s| s.slots);
+            let needs = class.requirements.iter().filter(|r| r.type_id == *type_id);
+            classes.extend(needs.map(|need| (class.name.as_str(), need, units)));
+        }
+        Needs {
+            type_id: *type_id,
+            accepted: IssuerMask(
+                classes
+                    .iter()
+                    .fold(u64::MAX, |mask, (_, need, _)| mask & need.issuers.0),
+            ),
+            distinct: classes
+                .iter()
+                .map(|(_, need, _)| need.min_issuers)
+                .max()
+                .unwrap_or(1),
+            classes,
+        }
+    }
+
+    /// The fewest credentials that satisfy as many of the classes as can be, by position; a warning for each that cannot.
+    fn choose(
+        &self,
+        held: &[(usize, &CredentialFile)],
+        lease_end: tender_wire::UnixTime,
+        warnings: &mut Vec<String>,
+        names: &Names,
+    ) -> Vec<usize> {
+        let mut chosen: Vec<(usize, &CredentialFile)> = Vec::new();
+        for (class, need, _) in &self.classes {
+            let acceptable = |c: &CredentialFile| {
+                c.type_id == self.type_id
+                    && c.expiry() >= lease_end
+                    && need.kinds.accepts(c.kind())
+                    && need.issuers.contains(c.issuer_index())
+            };
+            let mut have = chosen.iter().filter(|(_, c)| acceptable(c)).count();
+            for (index, credential) in held.iter().filter(|(_, c)| acceptable(c)) {
+                let fresh = chosen
+                    .iter()
+                    .all(|(_, c)| c.issuer_index() != credential.issuer_index());
+                if have < usize::from(need.min_issuers) && fresh {
+                    chosen.push((*index, credential));
+                    have = have.saturating_add(1);
+                }
+            }
+            if have < usize::from(need.min_issuers) {
+                let issuers = names.issuers_in(need.issuers).join(", ");
+                let kinds = if need.kinds.attestation {
+                    "proof or attestation"
+                } else {
+                    "proof"
+                };
+                warnings.push(format!(
+                    "class {class} wants {kinds} by {} of {issuers}, valid until {lease_end}; this home has {have}",
+                    need.min_issuers
+                ));
+            }
+        }
+        chosen.into_iter().map(|(index, _)| index).collect()
+    }
+
+    /// The least that covers what is attested of the classes' needs: sums of what is used up, maxima of the rest.
+    fn claim(&self, schema: &ClaimSchema, attested: &Claim) -> Claim {
+        let fields = schema.fields.iter().enumerate().zip(&attested.0);
+        let values = fields.map(|((index, field), attested)| {
+            let needed = || {
+                self.classes
+                    .iter()
+                    .filter_map(|(_, need, units)| Some((need.requirement.0.get(index)?, *units)))
+            };
+            match (field.rule, attested) {
+                (Rule::AtLeast { consumable }, FieldValue::Amount(most)) => {
+                    let amounts = needed().map(|(value, units)| match value {
+                        FieldValue::Amount(each) if consumable => each.saturating_mul(units),
+                        FieldValue::Amount(each) => *each,
+                        _ => 0,
+                    });
+                    let least = if consumable {
+                        amounts.fold(0, u32::saturating_add)
+                    } else {
+                        amounts.max().unwrap_or(0)
+                    };
+                    FieldValue::Amount(least.min(*most))
+                }
+                (Rule::HasAll, FieldValue::Mask(most)) => {
+                    FieldValue::Mask(masks(needed()).fold(0, |all, m| all | m) & most)
+                }
+                (Rule::Within, FieldValue::Mask(actual)) => {
+                    // the widest set every class accepts, if the machine is in it; else where it is
+                    let widest = masks(needed()).fold(field.labelled_bits(), |all, m| all & m);
+                    FieldValue::Mask(if actual & !widest == 0 {
+                        widest
+                    } else {
+                        *actual
+                    })
+                }
+                _ => *attested,
+            }
+        });
+        Claim(values.collect())
+    }
+}
+
+fn masks<'v>(values: impl Iterator<Item = (&'v FieldValue, u32)>) -> impl Iterator<Item = u64> {
+    values.filter_map(|(value, _)| match value {
+        FieldValue::Mask(mask) => Some(*mask),
+        _ => None,
+    })
+}
+
+fn priced_classes<'s>(spec: &'s AuctionSpec, entries: &[(u32, Price)]) -> BTreeMap<u16, &'s Class> {
+    let tasks = entries
+        .iter()
+        .filter_map(|(task, _)| super::words::task_of(spec, *task));
+    tasks
+        .filter_map(|task| Some((task.class, spec.classes.get(usize::from(task.class))?)))
+        .collect()
+}
+
+fn types_of(priced: &BTreeMap<u16, &Class>) -> BTreeSet<TypeId> {
+    priced
+        .values()
+        .flat_map(|class| class.requirements.iter().map(|r| r.type_id))
+        .collect()
+}
+
+/// The attested values of a credential or attestation.
+pub fn attested_claim(file: &CredentialFile) -> &Claim {
+    match &file.content {
+        Content::Credential { credential, .. } => &credential.attributes,
+        Content::Attestation(attestation) => &attestation.claim,
+    }
+}
+
+fn committee(auction: &AuctionDetail) -> Result<(Vec<CommitteeKey>, usize), Failure> {
+    let broken = |what: &str| {
+        Failure::new(
+            format!("the peer's answer {what}"),
+            "check that it runs the same version",
+        )
+    };
+    let keys = auction
+        .committee
+        .iter()
+        .map(|text| text.parse())
+        .collect::<Result<_, _>>();
+    let keys =
+        keys.map_err(|e: tender_wire::ParseIdError| broken(&format!("names a bad seal key: {e}")))?;
+    let threshold = auction.threshold.and_then(|t| usize::try_from(t).ok());
+    Ok((keys, threshold.ok_or_else(|| broken("names no threshold"))?))
+}
+
+fn is_stale(failure: &Failure) -> bool {
+    failure.is_code("unknown_root") || failure.is_code("root_too_old")
+}
+
+fn problem(problem: Problem) -> Failure {
+    let Problem {
+        field,
+        problem,
+        next,
+    } = problem;
+    Failure::new(format!("bid: {field}: {problem}"), next)
+}
+
+/// Fresh randomness from the operating system.
+///
+/// # Errors
+/// [`Failure`] if it has none.
+pub fn random() -> Result<[u8; 32], Failure> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(|e| {
+        Failure::new(
+            format!("the system gives no randomness: {e}"),
+            "try again; nothing was signed",
+        )
+    })?;
+    Ok(bytes)
+}

@@ -1,0 +1,227 @@
+//! The command line's side of the HTTP API: one blocking client of one peer.
+//!
+//! Invariant: whatever the peer answers becomes a value or a [`Failure`] that says what to do. Bounds: [`TIMEOUT`] per
+//! call, [`MAX_ANSWER_BYTES`] per answer.
+
+use super::error::Failure;
+use crate::api::types::{
+    Account, ApiError, AuctionDetail, AuctionSummary, BlockInfo, IssuerInfo, LeafPath, Status,
+    Submitted, TxStatus, TypeInfo,
+};
+use serde::de::DeserializeOwned;
+use std::{
+    thread::sleep,
+    time::{Duration, Instant},
+};
+use tender_auction::{certificate::AssignmentCertificate, transaction::Transaction};
+use tender_wire::{AuctionId, FieldBytes, Height, PublicKey, TxHash};
+
+/// Longest wait for one answer: reading an auction of 4096 units takes a busy peer about a second.
+const TIMEOUT: Duration = Duration::from_secs(20);
+/// Largest answer, in bytes: an auction with its outcomes, in JSON.
+const MAX_ANSWER_BYTES: u64 = 256 << 20;
+/// Pause between two looks at a transaction.
+const POLL: Duration = Duration::from_millis(50);
+
+/// A peer's API.
+#[derive(Clone, Debug)]
+pub struct Client {
+    base: String,
+    agent: ureq::Agent,
+}
+
+impl Client {
+    /// A client of the API at `url`, as `http://127.0.0.1:26680`.
+    pub fn new(url: &str) -> Self {
+        let config = ureq::Agent::config_builder()
+            .timeout_global(Some(TIMEOUT))
+            .http_status_as_error(false)
+            .proxy(None)
+            .build();
+        let base = if url.contains("://") {
+            url.to_owned()
+        } else {
+            format!("http://{url}")
+        };
+        Client {
+            base: base.trim_end_matches('/').to_owned(),
+            agent: config.new_agent(),
+        }
+    }
+
+    /// The API's address.
+    pub fn url(&self) -> &str {
+        &self.base
+    }
+
+    /// `GET /v1/status`.
+    ///
+    /// # Errors
+    /// [`Failure`], as for every call below.
+    pub fn status(&self) -> Result<Status, Failure> {
+        self.get("/v1/status")
+    }
+
+    /// `GET /v1/auctions`.
+    pub fn auctions(&self) -> Result<Vec<AuctionSummary>, Failure> {
+        self.get("/v1/auctions")
+    }
+
+    /// `GET /v1/auctions/{id}`.
+    pub fn auction(&self, id: &AuctionId) -> Result<AuctionDetail, Failure> {
+        self.get(&format!("/v1/auctions/{id}"))
+    }
+
+    /// `GET /v1/accounts/{key}`.
+    pub fn account(&self, key: &PublicKey) -> Result<Account, Failure> {
+        self.get(&format!("/v1/accounts/{key}"))
+    }
+
+    /// `GET /v1/registry/{leaf}`.
+    pub fn leaf(&self, leaf: &FieldBytes) -> Result<LeafPath, Failure> {
+        self.get(&format!("/v1/registry/{leaf}"))
+    }
+
+    /// `GET /v1/types`.
+    pub fn types(&self) -> Result<Vec<TypeInfo>, Failure> {
+        self.get("/v1/types")
+    }
+
+    /// `GET /v1/issuers`.
+    pub fn issuers(&self) -> Result<Vec<IssuerInfo>, Failure> {
+        self.get("/v1/issuers")
+    }
+
+    /// `GET /v1/blocks/{height}`.
+    pub fn block(&self, height: Height) -> Result<BlockInfo, Failure> {
+        self.get(&format!("/v1/blocks/{height}"))
+    }
+
+    /// `GET /v1/auctions/{id}/certificate?task=…` or `?bidder=…` (and `&task=…` for one of its entries).
+    pub fn certificate(
+        &self,
+        auction: &AuctionId,
+        task: Option<u32>,
+        bidder: Option<&PublicKey>,
+    ) -> Result<AssignmentCertificate, Failure> {
+        let task = task.map(|task| format!("task={task}"));
+        let bidder = bidder.map(|key| format!("bidder={key}"));
+        let query: Vec<_> = task.into_iter().chain(bidder).collect();
+        let path = format!("/v1/auctions/{auction}/certificate?{}", query.join("&"));
+        let bytes = self.bytes(self.agent.get(format!("{}{path}", self.base)).call())?;
+        AssignmentCertificate::from_json(&bytes).map_err(|e| {
+            Failure::new(
+                format!("{} answered something unexpected: {e}", self.base),
+                "check that it runs the same version",
+            )
+        })
+    }
+
+    /// `GET /v1/blocks?from=H`: a page of blocks as they were committed; empty at the end.
+    pub fn blocks(&self, from: Height) -> Result<Vec<u8>, Failure> {
+        self.bytes(
+            self.agent
+                .get(format!("{}/v1/blocks?from={from}", self.base))
+                .call(),
+        )
+    }
+
+    /// `GET /v1/transactions/{hash}`.
+    pub fn transaction(&self, hash: &TxHash) -> Result<TxStatus, Failure> {
+        self.get(&format!("/v1/transactions/{hash}"))
+    }
+
+    /// `POST /v1/transactions`.
+    pub fn submit(&self, transaction: &Transaction) -> Result<TxHash, Failure> {
+        let sent = self
+            .agent
+            .post(format!("{}/v1/transactions", self.base))
+            .content_type("application/octet-stream")
+            .send(&transaction.to_bytes()[..]);
+        self.read::<Submitted>(sent)
+            .map(|submitted| submitted.tx_hash)
+    }
+
+    /// Waits until a transaction is in a block of this peer.
+    pub fn wait_committed(&self, hash: &TxHash, within: Duration) -> Result<Height, Failure> {
+        let started = Instant::now();
+        loop {
+            match self.transaction(hash)? {
+                TxStatus::Committed { height } => return Ok(height),
+                TxStatus::Refused { error } => return Err(refusal(error)),
+                TxStatus::Pending | TxStatus::Unknown if started.elapsed() < within => sleep(POLL),
+                TxStatus::Pending | TxStatus::Unknown => {
+                    let what = format!(
+                        "transaction {hash} is not in a block after {} s",
+                        within.as_secs()
+                    );
+                    return Err(Failure::new(
+                        what,
+                        "see `tender status`: are more than two thirds of the validators up?",
+                    ));
+                }
+            }
+        }
+    }
+
+    fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        self.read(self.agent.get(format!("{}{path}", self.base)).call())
+    }
+
+    fn read<T: DeserializeOwned>(&self, answer: Answer) -> Result<T, Failure> {
+        let body = self.bytes(answer)?;
+        serde_json::from_slice(&body).map_err(|e| self.unexpected(&e, &body))
+    }
+
+    /// The body of a successful answer; any other answer is a failure.
+    fn bytes(&self, answer: Answer) -> Result<Vec<u8>, Failure> {
+        let mut answer = answer.map_err(|e| {
+            let code = Some("unreachable".to_owned());
+            let next =
+                "start the peer with `tender start --home DIR`, or name another with --api URL";
+            Failure {
+                code,
+                ..Failure::new(format!("no answer from {}: {e}", self.base), next)
+            }
+        })?;
+        let is_success = answer.status().is_success();
+        let body = answer
+            .body_mut()
+            .with_config()
+            .limit(MAX_ANSWER_BYTES)
+            .read_to_vec();
+        let body = body
+            .map_err(|e| Failure::new(format!("{}: broken answer: {e}", self.base), "try again"))?;
+        if is_success {
+            return Ok(body);
+        }
+        Err(serde_json::from_slice(&body).map_or_else(|e| self.unexpected(&e, &body), refusal))
+    }
+
+    fn unexpected(&self, error: &serde_json::Error, body: &[u8]) -> Failure {
+        let text: String = String::from_utf8_lossy(body).chars().take(200).collect();
+        let what = format!(
+            "{} answered something unexpected ({error}): {text}",
+            self.base
+        );
+        Failure::new(
+            what,
+            "check that this is the API of a Tender peer of the same version",
+        )
+    }
+}
+
+type Answer = Result<ureq::http::Response<ureq::Body>, ureq::Error>;
+
+/// A peer's refusal as a failure.
+pub fn refusal(error: ApiError) -> Failure {
+    let ApiError {
+        code,
+        message,
+        hint,
+    } = error;
+    Failure {
+        code: Some(code.clone()),
+        ..Failure::new(format!("refused ({code}): {message}"), hint)
+    }
+}

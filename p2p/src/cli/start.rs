@@ -1,0 +1,174 @@
+//! `tender start`: one peer, until it is interrupted or halts.
+
+use super::{error::Failure, out};
+use crate::{
+    config::{Config, Home, Role},
+    documents::read_json,
+    keystore::{KeyFile, KeyKind},
+    logging,
+    node::{Node, NodeConfig, NodeHandle, NodeKeys, ValidatorKeys},
+};
+use clap::Args;
+use libp2p::{Multiaddr, multiaddr::Protocol};
+use std::path::{Path, PathBuf};
+use tender_auction::{genesis::Genesis, seal::SealSeed};
+use tokio::signal::unix::{SignalKind, signal};
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The addresses the peer is bound to are in HOME/addresses.json as soon as it runs. \
+    With --port 0 the system chooses the port; the peer then finds the others by the bootstrap addresses of its \
+    configuration, and they learn its address from it."
+)]
+pub(super) struct StartArgs {
+    /// Home directory, as `tender testnet` or `tender keys new` made it
+    #[arg(long, value_name = "DIR", env = "TENDER_HOME")]
+    home: PathBuf,
+    /// Listen for peers on this port (TCP and UDP) instead of the configured one; 0 takes any free port
+    #[arg(long, value_name = "PORT")]
+    port: Option<u16>,
+    /// Serve the API on this port instead of the configured one; 0 takes any free port
+    #[arg(long, value_name = "PORT")]
+    api_port: Option<u16>,
+    /// Another peer to stay connected to, as in its addresses.json; repeat for more
+    #[arg(long, value_name = "ADDRESS")]
+    bootstrap: Vec<Multiaddr>,
+}
+
+/// A peer as its home describes it, ready to start.
+///
+/// # Errors
+/// [`Failure`] naming the file that is missing or wrong; nothing is changed.
+pub fn prepare(home: &Path) -> Result<(Config, NodeConfig, NodeKeys), Failure> {
+    let (home, config) = Home::open(home).map_err(told)?;
+    let path = home.genesis();
+    let genesis: Genesis = read_json(&path)?;
+    genesis.check().map_err(|e| {
+        let next =
+            "get the chain's genesis file from somebody you trust; every peer must have the same";
+        Failure::new(format!("{}: {e}", path.display()), next)
+    })?;
+    let load = |kind| KeyFile::load(&home.key(kind), kind).map_err(told);
+    let missing = |kind: KeyKind| {
+        Failure::new(
+            format!("{} holds no {kind} key", home.key(kind).display()),
+            "restore it from a backup",
+        )
+    };
+    let network = load(KeyKind::Network)?
+        .identity()
+        .ok_or_else(|| missing(KeyKind::Network))?;
+    let validator = match config.role {
+        Role::Follower => None,
+        Role::Validator => {
+            let mut seed = load(KeyKind::Seal)?
+                .seal_seed()
+                .ok_or_else(|| missing(KeyKind::Seal))?;
+            Some(ValidatorKeys {
+                consensus: load(KeyKind::Consensus)?
+                    .signing_key()
+                    .ok_or_else(|| missing(KeyKind::Consensus))?,
+                seal: SealSeed::from_bytes(&mut seed),
+            })
+        }
+    };
+    let node = NodeConfig {
+        genesis,
+        data: home.data(),
+        listen: config.network.listen.clone(),
+        bootstrap: config.network.bootstrap.clone(),
+        api: Some(config.api.clone()),
+        addresses: Some(home.addresses()),
+    };
+    Ok((config, node, NodeKeys { network, validator }))
+}
+
+/// An error of this crate that says what to do by itself.
+pub(super) fn told(error: impl std::error::Error) -> Failure {
+    Failure::new(error.to_string(), "")
+}
+
+/// Starts the peer of a home.
+///
+/// # Errors
+/// [`Failure`] if the home is not acceptable or the peer does not start.
+pub async fn start_home(home: &Path) -> Result<NodeHandle, Failure> {
+    let (_, node, keys) = prepare(home)?;
+    Node::start(node, keys).await.map_err(|e| starting(home, e))
+}
+
+fn starting(home: &Path, error: impl std::error::Error) -> Failure {
+    Failure::new(
+        format!("{}: {error}", home.display()),
+        "is another peer running from this home, or on this port?",
+    )
+}
+
+impl StartArgs {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let (config, mut node, keys) = prepare(&self.home)?;
+        if let Some(port) = self.port {
+            node.listen
+                .iter_mut()
+                .for_each(|address| *address = with_port(address, port));
+        }
+        if let (Some(port), Some(api)) = (self.api_port, &mut node.api) {
+            api.listen.set_port(port);
+        }
+        node.bootstrap.extend(self.bootstrap);
+        logging::init(&config.log.filter, config.log.format).map_err(told)?;
+        let runtime = tokio::runtime::Runtime::new().map_err(|e| {
+            Failure::new(
+                format!("cannot start threads: {e}"),
+                "see the system's limits: `ulimit -a`",
+            )
+        })?;
+        runtime.block_on(async {
+            let handle = Node::start(node, keys)
+                .await
+                .map_err(|e| starting(&self.home, e))?;
+            out::say(format_args!(
+                "peer {} of chain \"{}\"",
+                handle.peer_id(),
+                handle.shared().market.genesis().name
+            ));
+            for address in handle.listen_addresses() {
+                out::say(format_args!("  listens on {address}"));
+            }
+            if let Some(url) = handle.api_url() {
+                out::say(format_args!("  API         {url}"));
+            }
+            let halted = until_stopped(&handle).await?;
+            handle.shutdown().await;
+            match halted {
+                None => Ok(()),
+                Some(reason) => Err(Failure::new(
+                    format!("the peer halted: {reason}"),
+                    "keep the home as it is and see SECURITY.md, \"Halting\"",
+                )),
+            }
+        })
+    }
+}
+
+/// Waits for SIGINT, SIGTERM or a halt; gives the halt's reason.
+async fn until_stopped(handle: &NodeHandle) -> Result<Option<String>, Failure> {
+    let fail =
+        |e: std::io::Error| Failure::new(format!("cannot wait for signals: {e}"), "try again");
+    let mut terminate = signal(SignalKind::terminate()).map_err(fail)?;
+    let mut halted = handle.halted();
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => Ok(None),
+        _ = terminate.recv() => Ok(None),
+        reason = halted.wait_for(Option::is_some) => Ok(reason.ok().and_then(|reason| reason.clone())),
+    }
+}
+
+fn with_port(address: &Multiaddr, port: u16) -> Multiaddr {
+    let part = |part| match part {
+        Protocol::Tcp(_) => Protocol::Tcp(port),
+        Protocol::Udp(_) => Protocol::Udp(port),
+        other => other,
+    };
+    address.iter().map(part).collect()
+}

@@ -1,0 +1,80 @@
+//! Plain text tables: columns as wide as their widest cell.
+
+/// Rows of cells under headings.
+#[derive(Clone, Debug)]
+pub struct Table {
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    /// A table with these headings.
+    pub fn new<const N: usize>(headings: [&str; N]) -> Self {
+        Table {
+            rows: vec![headings.iter().map(|h| (*h).to_owned()).collect()],
+        }
+    }
+
+    /// Appends a row.
+    pub fn row<const N: usize>(&mut self, cells: [String; N]) {
+        self.rows.push(cells.into());
+    }
+
+    /// Whether there are only headings.
+    pub fn is_empty(&self) -> bool {
+        self.rows.len() <= 1
+    }
+}
+
+impl std::fmt::Display for Table {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
+        let width = |column: usize| {
+            let cells = self.rows.iter().filter_map(|row| row.get(column));
+            cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+        };
+        let widths: Vec<_> = (0..columns).map(width).collect();
+        for row in &self.rows {
+            let cells = row.iter().zip(&widths).map(|(cell, width)| {
+                // numbers to the right, words to the left
+                if cell.starts_with(|c: char| c.is_ascii_digit())
+                    && cell.chars().all(|c| c.is_ascii_digit() || c == ',')
+                {
+                    format!("{cell:>width$}")
+                } else {
+                    format!("{cell:<width$}")
+                }
+            });
+            writeln!(f, "  {}", cells.collect::<Vec<_>>().join("  ").trim_end())?;
+        }
+        Ok(())
+    }
+}
+
+/// An amount with thousands separated: `61,000`.
+pub fn amount(value: u64) -> String {
+    let digits = value.to_string();
+    let mut out = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && digits.len().saturating_sub(at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Table, amount};
+
+    #[test]
+    fn columns_line_up_and_amounts_read_well() {
+        let mut table = Table::new(["task", "price"]);
+        table.row(["render".into(), amount(1_234_567)]);
+        table.row(["x".into(), amount(7)]);
+        assert_eq!(
+            table.to_string(),
+            "  task    price\n  render  1,234,567\n  x               7\n"
+        );
+    }
+}
