@@ -15,14 +15,25 @@ mod basics;
 mod book;
 mod chain;
 mod claims;
+mod clearing;
 mod example;
 mod market;
+mod outcomes;
+mod run;
+mod seals;
+mod state;
 
 use book::Book;
 use example::{Example, Made};
 use std::{collections::BTreeSet, fs, path::PathBuf};
-use tender_circuits::ProofBytes;
-use tender_wire::{Digest, Tag, hex};
+use tender_auction::{
+    genesis::Genesis, outcome::OutcomeRecord, seal::Sealed, transaction::Transaction,
+};
+use tender_circuits::{
+    Attestation, CapabilityType, Claim, ClaimSchema, Credential, Evidence, ProofBytes,
+};
+use tender_consensus::{block::Header, certificate::CommitCertificate, evidence};
+use tender_wire::{Digest, Tag, Wire, hex};
 
 fn fixture(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -52,8 +63,13 @@ fn the_document_shows_what_the_types_give() {
     let mut book = Book::default();
     basics::add(&mut book);
     claims::add(&mut book, &example);
+    seals::add(&mut book, &example);
     market::add(&mut book, &example);
-    chain::add(&mut book, &example);
+    clearing::add(&mut book, &example);
+    let steps = run::run(&example);
+    outcomes::add(&mut book, &example, &steps);
+    chain::add(&mut book, &example, &steps);
+    state::add(&mut book, &example, &steps);
     basics::refuse(&mut book, &example.attestation);
     if bless {
         let document = book.blessed(&read("FORMATS.md"));
@@ -73,6 +89,29 @@ fn the_document_shows_what_the_types_give() {
         same,
         "fixtures/vectors.json differs: run with TENDER_BLESS=1"
     );
+}
+
+#[test]
+fn the_document_states_the_caps() {
+    let document = read("FORMATS.md");
+    for (what, cap) in [
+        ("transaction", Transaction::MAX_BYTES),
+        ("sealed bid", Sealed::MAX_BYTES),
+        ("evidence of a bid", Evidence::MAX_BYTES),
+        ("claim", Claim::MAX_BYTES),
+        ("claim schema", ClaimSchema::MAX_BYTES),
+        ("capability type", CapabilityType::MAX_BYTES),
+        ("credential", Credential::MAX_BYTES),
+        ("attestation", Attestation::MAX_BYTES),
+        ("genesis", Genesis::MAX_BYTES),
+        ("outcome record", OutcomeRecord::MAX_BYTES),
+        ("header", Header::MAX_BYTES),
+        ("commit certificate", CommitCertificate::MAX_BYTES),
+        ("evidence of an offence", evidence::Evidence::MAX_BYTES),
+    ] {
+        let row = format!("| {what} | {cap} |");
+        assert!(document.contains(&row), "no row: {row}");
+    }
 }
 
 #[test]
