@@ -104,16 +104,17 @@ impl Admission {
         }
     }
 
-    /// Queues a transaction; gives it back if there is no room.
-    pub(super) fn offer(&self, tx: TxBytes, origin: Origin) -> Result<(), Origin> {
+    /// Queues a transaction, or drops it if there is no room.
+    #[must_use]
+    pub(super) fn offer(&self, tx: TxBytes, origin: Origin) -> bool {
         let item = Item {
             tx,
             origin,
             since: Instant::now(),
         };
-        self.lock().push(item).map_err(|item| item.origin)?;
+        let queued = self.lock().push(item).is_ok();
         self.ready.notify_one();
-        Ok(())
+        queued
     }
 
     /// After a block: what was set aside is judged again.
@@ -270,14 +271,14 @@ impl Admission {
 }
 
 impl Queue {
-    fn push(&mut self, item: Item) -> Result<(), Item> {
+    fn push(&mut self, item: Item) -> Result<(), Box<Item>> {
         let source = match &item.origin {
             Origin::Gossip { peer, .. } => Some(*peer),
             Origin::Submitted(_) | Origin::Duty => None,
         };
         let waiting = self.waiting.entry(source).or_default();
         if self.stopped || self.len >= MAX_QUEUED || waiting.len() >= MAX_QUEUED_PER_SOURCE {
-            return Err(item);
+            return Err(Box::new(item));
         }
         waiting.push_back(item);
         self.len = self.len.saturating_add(1);

@@ -162,9 +162,11 @@ impl Courier {
                     id: id.clone(),
                     peer: source,
                 };
-                self.admission
-                    .offer(tx, origin)
-                    .map_err(|_| Verdict::Ignore)
+                if self.admission.offer(tx, origin) {
+                    Ok(())
+                } else {
+                    Err(Verdict::Ignore)
+                }
             }
             Topic::Vote | Topic::Evidence => {
                 let message = decode_or_reject::<Message>(&data, source)?;

@@ -67,8 +67,11 @@ fn pay(shared: &Shared, admission: &Admission, member: &Member) {
         match TxBytes::new(duty.to_bytes()) {
             Ok(tx) if shared.mempool.contains(&tx.hash()) => {}
             Ok(tx) => {
-                // Without room it is tried again after the next block.
-                let _ = admission.offer(tx, Origin::Duty);
+                if !admission.offer(tx, Origin::Duty) {
+                    tracing::warn!(
+                        "no room for a seal duty; it is tried again after the next block"
+                    );
+                }
             }
             Err(error) => tracing::error!(%error, "a seal duty does not fit a transaction"),
         }

@@ -180,7 +180,7 @@ impl Node {
         let stop_network = network.clone();
 
         let (signer, member) = keys.validator.map(split).unzip();
-        let public = signer.as_ref().map(|s: &Box<dyn Signer>| s.public());
+        let public = signer.as_deref().map(|signer: &dyn Signer| signer.public());
         let shared = Shared::new(market, archive, metrics, network, public, chain);
         let (log_file, records) = log.unzip();
         let parts = Parts {
@@ -464,7 +464,7 @@ impl Submitter {
         let tx =
             TxBytes::new(transaction).map_err(|e| refused("too_large", e.to_string(), true))?;
         let (reply, answer) = oneshot::channel();
-        if self.admission.offer(tx, Origin::Submitted(reply)).is_err() {
+        if !self.admission.offer(tx, Origin::Submitted(reply)) {
             return Err(refused(
                 "busy",
                 "too many transactions are being judged".into(),

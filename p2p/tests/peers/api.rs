@@ -1,0 +1,306 @@
+//! The API as programs see it: answers, refusals, and what it does not let in.
+
+use crate::net::{Net, PATIENCE, config, credential, follower_keys, holds};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::io::{Read, Write};
+use tender_auction::{
+    audit::Audit,
+    scenario::{ISSUERS, OPENER, key},
+};
+use tender_consensus::{block::CommittedBlock, tx::TxBytes};
+use tender_p2p::{
+    api::{
+        MAX_BODY_BYTES,
+        types::{Account, ApiError, BlockInfo, LeafPath, Status, Submitted, TxStatus},
+    },
+    config::{Addresses, ApiSection},
+    node::{Node, NodeHandle},
+};
+use tender_wire::{FieldBytes, Height, TxHash, decode};
+use tokio::task::spawn_blocking;
+
+/// One request; status and body.
+async fn send(
+    node: &NodeHandle,
+    method: &'static str,
+    path: &str,
+    headers: &[(&'static str, &'static str)],
+    body: Vec<u8>,
+) -> (u16, Vec<u8>) {
+    let url = format!("{}{path}", node.api_url().unwrap());
+    let headers = headers.to_vec();
+    let sent = spawn_blocking(move || {
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(PATIENCE));
+        let agent: ureq::Agent = config.build().into();
+        let mut request = ureq::http::Request::builder().method(method).uri(url);
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        let mut answer = agent.run(request.body(body).unwrap()).unwrap();
+        let body = answer
+            .body_mut()
+            .with_config()
+            .limit(64 << 20)
+            .read_to_vec()
+            .unwrap();
+        (answer.status().as_u16(), body)
+    });
+    sent.await.unwrap()
+}
+
+async fn get<T: DeserializeOwned>(node: &NodeHandle, path: &str) -> T {
+    let (status, body) = send(node, "GET", path, &[], Vec::new()).await;
+    assert_eq!(status, 200, "{path}: {}", String::from_utf8_lossy(&body));
+    serde_json::from_slice(&body).unwrap()
+}
+
+async fn refused(
+    node: &NodeHandle,
+    method: &'static str,
+    path: &str,
+    body: Vec<u8>,
+) -> (u16, String) {
+    let (status, body) = send(node, method, path, &[], body).await;
+    let error: ApiError = serde_json::from_slice(&body)
+        .unwrap_or_else(|e| panic!("{path}: {status}: {e}: {}", String::from_utf8_lossy(&body)));
+    assert!(
+        !error.message.is_empty() && !error.hint.is_empty(),
+        "{path}: {error:?}"
+    );
+    (status, error.code)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_submitted_is_found_again_and_what_is_wrong_is_named() {
+    let net = Net::start("api", 1).await;
+    let node = &net.nodes[0];
+
+    // The way of a transaction.
+    let bytes = credential(&net.genesis, 0);
+    let hash = TxBytes::new(bytes.clone()).unwrap().hash();
+    assert_eq!(
+        get::<TxStatus>(node, &format!("/v1/transactions/{hash}")).await,
+        TxStatus::Unknown
+    );
+    let (status, body) = send(node, "POST", "/v1/transactions", &[], bytes.clone()).await;
+    assert_eq!(status, 200);
+    assert_eq!(
+        serde_json::from_slice::<Submitted>(&body).unwrap().tx_hash,
+        hash
+    );
+    let issuer = key(ISSUERS[0]).public();
+    let account: Account = get(node, &format!("/v1/accounts/{issuer}")).await;
+    assert_eq!(
+        (account.next_sequence, account.issuer.map(|i| i.value())),
+        (1, Some(0))
+    );
+    holds(node, 1).await;
+    let committed = get::<TxStatus>(node, &format!("/v1/transactions/{hash}")).await;
+    assert_eq!(committed, TxStatus::Committed { height: Height(1) });
+    let leaf: LeafPath = get(node, &format!("/v1/registry/{}", FieldBytes::from_u64(1))).await;
+    assert_eq!(
+        (leaf.index, Some(leaf.root)),
+        (0, node.chain().app.good_root().map(|(root, _)| root))
+    );
+    let block: BlockInfo = get(node, "/v1/blocks/1").await;
+    assert_eq!(
+        (block.block_id, block.transactions),
+        (node.chain().tip, vec![hash])
+    );
+
+    let status: Status = get(node, "/v1/status").await;
+    assert_eq!(
+        (status.height, status.voting, status.halted),
+        (Height(1), true, None)
+    );
+    assert_eq!(get::<Vec<Value>>(node, "/v1/types").await.len(), 1);
+    assert_eq!(get::<Vec<Value>>(node, "/v1/issuers").await.len(), 3);
+    assert!(get::<Vec<Value>>(node, "/v1/auctions").await.is_empty());
+
+    // Refusals: a code, a sentence and what to do, and nothing changed.
+    let mut forged = credential(&net.genesis, 1);
+    let last = forged.len() - 1;
+    forged[last] ^= 1;
+    let stale = credential(&net.genesis, 0);
+    let nobody = key(OPENER).public();
+    for (method, path, body, expected) in [
+        (
+            "POST",
+            "/v1/transactions",
+            bytes,
+            (409, "already_committed"),
+        ),
+        (
+            "POST",
+            "/v1/transactions",
+            forged.clone(),
+            (422, "bad_signature"),
+        ),
+        ("POST", "/v1/transactions", vec![], (400, "malformed")),
+        (
+            "POST",
+            "/v1/transactions",
+            b"{\"bid\":1}".to_vec(),
+            (400, "malformed"),
+        ),
+        (
+            "POST",
+            "/v1/transactions",
+            vec![0; 100 << 10],
+            (413, "too_large"),
+        ),
+        (
+            "POST",
+            "/v1/transactions",
+            credential(&net.genesis, 5),
+            (409, "sequence"),
+        ),
+        ("GET", "/v1/transactions/xyz", vec![], (400, "bad_request")),
+        ("GET", "/v1/auctions/00", vec![], (400, "bad_request")),
+        ("GET", "/v1/auctions?limit=-1", vec![], (400, "bad_request")),
+        (
+            "GET",
+            "/v1/auctions?colour=red",
+            vec![],
+            (400, "bad_request"),
+        ),
+        ("GET", "/v1/blocks/99", vec![], (404, "not_found")),
+        ("GET", "/v1/blocks/-1", vec![], (400, "bad_request")),
+        ("GET", "/v1/nonsense", vec![], (404, "not_found")),
+        ("DELETE", "/v1/status", vec![], (405, "wrong_method")),
+        (
+            "POST",
+            "/v1/admin/peers/nobody/ban",
+            vec![],
+            (400, "bad_request"),
+        ),
+    ] {
+        let (status, code) = refused(node, method, path, body).await;
+        assert_eq!((status, code.as_str()), expected, "{method} {path}");
+    }
+    let missing = format!("/v1/registry/{}", FieldBytes::from_u64(77));
+    assert_eq!(
+        refused(node, "GET", &missing, vec![]).await,
+        (404, "not_found".into())
+    );
+    let account: Account = get(node, &format!("/v1/accounts/{nobody}")).await;
+    assert_eq!((account.next_sequence, account.issuer), (0, None));
+    let forged: TxHash = TxBytes::new(forged).unwrap().hash();
+    let remembered = get::<TxStatus>(node, &format!("/v1/transactions/{forged}")).await;
+    assert!(matches!(remembered, TxStatus::Refused { error } if error.code == "bad_signature"));
+    assert_eq!(TxBytes::new(stale).unwrap().hash(), hash);
+    assert_eq!(node.chain().height, Height(1));
+    let (status, _) = send(
+        node,
+        "POST",
+        "/v1/transactions",
+        &[],
+        vec![0; MAX_BODY_BYTES + 1],
+    )
+    .await;
+    assert_eq!(status, 413);
+
+    // For whoever watches over the process.
+    for path in ["/health", "/ready"] {
+        assert_eq!(send(node, "GET", path, &[], vec![]).await.0, 200, "{path}");
+    }
+    let (_, metrics) = send(node, "GET", "/metrics", &[], vec![]).await;
+    assert!(
+        String::from_utf8(metrics)
+            .unwrap()
+            .contains("tender_height 1")
+    );
+    let written: Addresses =
+        serde_json::from_slice(&std::fs::read(net.dirs[0].path().join("addresses.json")).unwrap())
+            .unwrap();
+    assert_eq!(
+        (written.api, written.peer_id),
+        (node.api_url(), node.peer_id())
+    );
+    assert_eq!(written.listen, node.listen_addresses());
+
+    // An auditor needs the genesis document and these bytes.
+    net.submit(0, 1).await;
+    holds(node, 2).await;
+    let (_, bytes) = send(node, "GET", "/v1/blocks?from=1", &[], vec![]).await;
+    let mut audit = Audit::new(net.genesis.clone()).unwrap();
+    let mut rest = bytes.as_slice();
+    while let Some((len, after)) = rest.split_first_chunk::<4>() {
+        let (block, after) = after.split_at(u32::from_le_bytes(*len) as usize);
+        audit
+            .block(&decode::<CommittedBlock>(block).unwrap())
+            .unwrap();
+        rest = after;
+    }
+    assert_eq!(audit.report().height, Height(2));
+    assert_eq!(audit.report().block_id, node.chain().tip);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn b22_web_pages_strangers_and_open_doors_are_kept_out() {
+    let net = Net::start("doors", 1).await;
+    let node = &net.nodes[0];
+    for (header, value) in [("host", "evil.example"), ("origin", "https://evil.example")] {
+        let (status, body) = send(node, "GET", "/v1/status", &[(header, value)], vec![]).await;
+        let error: ApiError = serde_json::from_slice(&body).unwrap();
+        assert_eq!(
+            (status, error.code.as_str()),
+            (403, "foreign_host"),
+            "{header}"
+        );
+    }
+    // Bytes that are no HTTP end their own connection and nothing else.
+    let address = node.api_url().unwrap().replace("http://", "");
+    let garbage = spawn_blocking(move || {
+        let mut stream = std::net::TcpStream::connect(address).unwrap();
+        stream.write_all(&[0xff; 1000]).unwrap();
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+    });
+    garbage.await.unwrap();
+    assert_eq!(send(node, "GET", "/health", &[], vec![]).await.0, 200);
+
+    let dir = tempfile::tempdir().unwrap();
+    let mut open = config(&net.genesis, dir.path(), Vec::new());
+    open.api = Some(ApiSection {
+        listen: "0.0.0.0:0".parse().unwrap(),
+        allow_remote: false,
+    });
+    let error = Node::start(open, follower_keys())
+        .await
+        .err()
+        .unwrap()
+        .to_string();
+    assert!(error.contains("allow_remote"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_are_streamed_until_the_peer_stops() {
+    let mut net = Net::start("events", 1).await;
+    let url = format!("{}/v1/events", net.nodes[0].api_url().unwrap());
+    let listening = spawn_blocking(move || {
+        let mut answer = ureq::get(url).call().unwrap();
+        let mut text = String::new();
+        answer
+            .body_mut()
+            .as_reader()
+            .read_to_string(&mut text)
+            .unwrap();
+        text
+    });
+    for sequence in 0..3 {
+        net.submit(0, sequence).await;
+        holds(&net.nodes[0], sequence as u32 + 1).await;
+    }
+    net.nodes.pop().unwrap().shutdown().await;
+    let text = listening.await.unwrap();
+    let blocks = text
+        .lines()
+        .filter(|l| l.starts_with("data: {\"event\":\"block\""))
+        .count();
+    assert!((1..=3).contains(&blocks), "{text}");
+    assert!(text.contains("1 credential"), "{text}");
+}

@@ -1,0 +1,219 @@
+//! An auction from opening to certificates, over the wire: seal duties, gossip, clearing and the index of the past.
+
+use crate::net::{Net, config, follower_keys, same_chain, until};
+use std::collections::BTreeMap;
+use tender_auction::{
+    certificate::AssignmentCertificate,
+    market::{Phase, duties},
+    outcome::{EntryOutcome, OutcomeRecord, UnitOutcome},
+    scenario::{self, OPENER, Plan, Scenario, amounts, class, key, spec, task},
+    seal::SealSeed,
+    task::{AuctionSpec, auction_id},
+    transaction::{Action, AwardRef, SignedTx, Transaction},
+};
+use tender_p2p::{
+    api::types::{self, Event},
+    node::{Node, NodeHandle},
+};
+use tender_wire::{AuctionId, UnixTime};
+
+fn now() -> u64 {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap()
+        .as_secs()
+}
+
+/// Two CPU tasks and one that nobody can serve; windows of a few tenths of a second.
+fn wanted() -> AuctionSpec {
+    let mut spec = spec(
+        vec![
+            class("small", &[("cpu_milli", 1000)]),
+            class("huge", &[("cpu_milli", 1_000_000)]),
+        ],
+        vec![
+            task("a", 0, 100, 1),
+            task("b", 0, 100, 1),
+            task("c", 1, 100, 1),
+        ],
+    );
+    spec.windows.bidding = 30;
+    spec.lease_end = UnixTime(now() + 3600);
+    spec
+}
+
+/// The scenario's tools on top of a peer's chain.
+fn tools(node: &NodeHandle) -> Scenario {
+    let chain = node.chain();
+    let mut tools = Scenario::new(node.shared().market.genesis().clone());
+    (tools.state, tools.tip) = (chain.app.clone(), chain.tip);
+    tools
+}
+
+fn action(node: &NodeHandle, signer: &str, action: Action) -> Vec<u8> {
+    let (chain, key) = (node.chain(), key(signer));
+    let sequence = chain.app.next_sequence(&key.public());
+    Transaction::Signed(Box::new(SignedTx::new(
+        &chain.chain,
+        &key,
+        sequence,
+        action,
+    )))
+    .to_bytes()
+}
+
+async fn in_phase(node: &NodeHandle, auction: &AuctionId, what: &str, fits: fn(&Phase) -> bool) {
+    until(node, what, |chain| {
+        chain.app.auction(auction).is_some_and(|a| fits(&a.phase))
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_auction_clears_and_winner_and_loser_take_away_certificates() {
+    scenario::resources_keys(); // made before the clock runs
+    let net = Net::start("auction", 4).await;
+    let dir = tempfile::tempdir().unwrap();
+    let agent_config = config(&net.genesis, dir.path(), net.bootstrap());
+    let agent = Node::start(agent_config, follower_keys()).await.unwrap();
+    let mut events = agent.subscribe();
+
+    let auction = auction_id(&net.genesis.chain_id(), &key(OPENER).public(), 0);
+    let open = action(&agent, OPENER, Action::OpenAuction(Box::new(wanted())));
+    agent.submit(open).await.unwrap();
+    in_phase(&agent, &auction, "keys frozen", |p| {
+        matches!(p, Phase::Bidding { .. })
+    })
+    .await;
+
+    // Three bidders of one machine each; the dearest loses. The last one shows a proof.
+    let claim = amounts(&[("cpu_milli", 1000)]);
+    let credential = {
+        let mut tools = tools(&agent);
+        let credential = tools.issue(
+            0,
+            "carol",
+            "machine-carol",
+            scenario::attributes(&[("cpu_milli", 4000)]),
+        );
+        let issue = Action::Issue {
+            leaf: credential.leaf(),
+            asset: credential.asset,
+        };
+        agent
+            .submit(action(&agent, scenario::ISSUERS[0], issue))
+            .await
+            .unwrap();
+        credential
+    };
+    until(&agent, "carol's credential", |chain| {
+        chain.app.find_leaf(&credential.leaf()).is_some()
+    })
+    .await;
+    let tools = tools(&agent);
+    for (serial, (name, price)) in [("alice", 10), ("bob", 20), ("carol", 30)]
+        .into_iter()
+        .enumerate()
+    {
+        let machine = format!("machine-{name}");
+        let plan = Plan {
+            auction,
+            agent: name,
+            machine: &machine,
+            sequence: 0,
+            slots: &[(0, 1)],
+            entries: &[(0, price), (1, price), (2, price)],
+            claim: claim.clone(),
+        };
+        let bid = match name {
+            "carol" => tools.bid(&plan, &credential),
+            _ => tools.attested_bid(
+                &plan,
+                &[tools.attest(1, name, &machine, claim.clone(), serial as u64)],
+            ),
+        };
+        let bytes = Transaction::Bid(Box::new(bid)).to_bytes();
+        agent.submit(bytes.clone()).await.unwrap();
+        assert_eq!(
+            agent.submit(bytes).await.map(|_| ()),
+            Ok(()),
+            "asking again does no harm"
+        );
+    }
+    // T20: while bids are taken, nobody owes a reveal.
+    let owed = duties(
+        &agent.chain().app,
+        agent.chain().tip,
+        &key(scenario::VALIDATORS[0]),
+        &SealSeed::from_bytes(&mut [50; 32]),
+    );
+    assert!(owed.is_empty());
+    in_phase(&agent, &auction, "three bids", |_| true).await;
+    until(&agent, "three bids", |chain| {
+        chain.app.auction(&auction).unwrap().bids.len() == 3
+    })
+    .await;
+    in_phase(&agent, &auction, "cleared", |p| {
+        matches!(p, Phase::Settled { .. })
+    })
+    .await;
+
+    let archive = &agent.shared().archive;
+    let records = archive.records(&auction).unwrap();
+    let mut won = BTreeMap::new();
+    let mut lost = 0;
+    for placed in &records {
+        match &placed.record {
+            OutcomeRecord::Entry(entry) => match entry.outcome {
+                EntryOutcome::Won { payment } => {
+                    drop(won.insert(entry.bidder, (entry.task, entry.bid, payment)))
+                }
+                _ => lost += 1,
+            },
+            OutcomeRecord::Unit(unit) if unit.task == 2 => {
+                assert_eq!(unit.outcome, UnitOutcome::NoCoveringBid)
+            }
+            _ => {}
+        }
+    }
+    let bidder = |name| key(name).public();
+    assert_eq!(won.keys().copied().collect::<Vec<_>>(), {
+        let mut winners = vec![bidder("alice"), bidder("bob")];
+        winners.sort();
+        winners
+    });
+    // One price sets both: the first that lost.
+    assert!(won.values().all(|(.., payment)| payment.0 == 30));
+    assert_eq!(lost, 7);
+    for placed in records {
+        let certificate = archive.certificate(placed.clone()).unwrap();
+        let text = certificate.to_json();
+        let read = AssignmentCertificate::from_json(text.as_bytes()).unwrap();
+        assert_eq!(read.verify(&net.genesis).unwrap().record, &placed.record);
+    }
+
+    let mut phases = Vec::new();
+    while let Ok(event) = events.try_recv() {
+        if let Event::Auction { phase, .. } = event {
+            phases.push(phase);
+        }
+    }
+    use types::Phase::{Bidding, Cleared, Clearing, Keys, Reveal};
+    assert_eq!(phases, [Keys, Bidding, Reveal, Clearing, Cleared]);
+
+    // The winners' life goes on over the wire, too.
+    let (task, bid, _) = won[&bidder("alice")];
+    let award = AwardRef { auction, task, bid };
+    agent
+        .submit(action(&agent, "alice", Action::Accept(award)))
+        .await
+        .unwrap();
+    until(&net.nodes[0], "accepted", |chain| {
+        let held = chain.app.awards().find(|a| a.award == award);
+        held.is_some_and(|a| a.state == tender_auction::outcome::AwardState::Accepted)
+    })
+    .await;
+    let mut all: Vec<_> = net.nodes.iter().collect();
+    all.push(&agent);
+    same_chain(&all).await;
+}
