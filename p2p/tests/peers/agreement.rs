@@ -16,13 +16,8 @@ async fn four_validators_commit_what_one_was_given_and_a_follower_syncs_from_not
         holds(&net.nodes[(sequence as usize + 1) % 4], sequence as u32 + 1).await;
     }
     let dir = tempfile::tempdir().unwrap();
-    let follower = start(
-        &net.genesis,
-        dir.path(),
-        None,
-        net.bootstrap()[..1].to_vec(),
-    )
-    .await;
+    let config = config(&net.genesis, dir.path(), net.bootstrap()[..1].to_vec());
+    let follower = Node::start(config, follower_keys()).await.unwrap();
     holds(&follower, 8).await;
     let mut all: Vec<_> = net.nodes.iter().collect();
     all.push(&follower);

@@ -166,7 +166,7 @@ async fn an_auction_clears_and_winner_and_loser_take_away_certificates() {
         match &placed.record {
             OutcomeRecord::Entry(entry) => match entry.outcome {
                 EntryOutcome::Won { payment } => {
-                    drop(won.insert(entry.bidder, (entry.task, entry.bid, payment)))
+                    won.insert(entry.bidder, (entry.task, entry.bid, payment));
                 }
                 _ => lost += 1,
             },
