@@ -1,6 +1,6 @@
 //! A sealed bid: the public part that is verified at admission, and the sealed part nobody reads before the close.
 //!
-//! Two identities: the transaction's hash covers everything; [`Bid::id`] leaves out proofs and signatures, so
+//! Two identities: the transaction's hash covers everything; [`BidContent::id`] leaves out proofs and signatures, so
 //! re-randomising a proof does not make a new bid (THREATS T3). The signature covers proofs too.
 
 use crate::seal::{Associated, Sealed};

@@ -12,7 +12,7 @@
 //! | [`auction`], [`registry`], [`crate::ledger`] | the rows |
 //! | [`admission`], [`bids`], [`refusal`] | does this transaction apply, and if not, why? |
 //! | [`verifier`], [`cache`] | proofs, once each |
-//! | [`execute`], [`settle`], [`lifecycle`], [`governance`], [`witness`] | what does a block bring about? |
+//! | [`execute`], [`phases`], [`settle`], [`lifecycle`], [`governance`], [`witness`] | what does a block bring about? |
 //! | [`sealing`] | which seal keys and reveals does a member owe? |
 //! | [`query`] | what does a peer show of it? |
 //!
@@ -28,8 +28,10 @@ pub mod draft;
 pub mod event;
 pub mod execute;
 pub mod governance;
+pub mod judge;
 pub mod lifecycle;
 mod opening;
+pub mod phases;
 pub mod query;
 pub mod refusal;
 pub mod registry;
