@@ -149,9 +149,17 @@ pub fn refuse(book: &mut Book, attestation: &Attestation) {
     text[16] = 0xff; // first byte of the field's name
     book.refuse::<ClaimSchema>("refuse_utf8", text, malformed);
 
-    // variant 0 = proposal; height, round, then pol_round's option byte
-    let option = [vec![0; 4 + 8 + 4], vec![2], vec![0; 4 + 32 + 32 + 64 + 1]].concat();
-    book.refuse::<Message>("refuse_option", option, malformed);
+    // Variant, height and round; the option byte; its round, block, validator and signature; no block along with it.
+    let option = |byte| {
+        [
+            vec![0; 4 + 8 + 4],
+            vec![byte],
+            vec![0; 4 + 32 + 32 + 64 + 1],
+        ]
+        .concat()
+    };
+    assert!(decode::<Message>(&option(1)).is_ok());
+    book.refuse::<Message>("refuse_option", option(2), malformed);
     book.refuse::<Claim>("refuse_count", u64::MAX.to_le_bytes().to_vec(), malformed);
     let mut issuer = encode(attestation);
     issuer[0] = 64;
