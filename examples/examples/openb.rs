@@ -97,7 +97,7 @@ struct Job {
 }
 
 fn run(data: &Path, directory: &Path) -> Outcome<()> {
-    let began = Instant::now();
+    let start = Instant::now();
     let (machines, jobs) = (machines(data)?, jobs(data)?);
     println!(
         "{} machines, {} jobs from {}",
@@ -106,7 +106,7 @@ fn run(data: &Path, directory: &Path) -> Outcome<()> {
         data.display()
     );
     let (net, _validators) = start_network(directory)?;
-    let started = began.elapsed();
+    let started = start.elapsed();
 
     let mut issuer = Place {
         home: net.issuers.first().map(|(_, home)| home.clone()),
@@ -172,7 +172,7 @@ fn run(data: &Path, directory: &Path) -> Outcome<()> {
     );
     println!(
         "timings    network up {started:.1?}, close to clearing {cleared:.1?}, in all {:.1?}",
-        began.elapsed() + started
+        start.elapsed()
     );
     Ok(())
 }
@@ -354,7 +354,7 @@ fn price(index: usize, machine: &Machine, job: &Job) -> u64 {
     list * (100 + 3 * (index as u64 % 8)) / 100
 }
 
-/// What a machine offers: it walks the classes round and round from one of its own, taking a slot wherever the job still fits, at most one
+/// What a machine offers: it walks the classes it is large enough for round and round from one of its own, taking a slot wherever the job still fits, at most one
 /// per job of the class. Capacity is shared out before anybody knows who wins: that is what a bid can express.
 fn offer(index: usize, machine: &Machine, jobs: &[Job]) -> BidFile {
     let mut classes: BTreeMap<String, Vec<&Job>> = BTreeMap::new();
@@ -364,8 +364,13 @@ fn offer(index: usize, machine: &Machine, jobs: &[Job]) -> BidFile {
     {
         classes.entry(class_of(job)).or_default().push(job);
     }
+    let fits = |job: &Job, (cpu, memory, gpu): (u64, u64, u64)| {
+        job.cpu_milli <= cpu && job.memory_mib <= memory && job.gpu_milli <= gpu
+    };
+    let whole = (machine.cpu_milli, machine.memory_mib, machine.gpu_milli);
+    classes.retain(|_, members| fits(members[0], whole));
     let order: Vec<_> = classes.iter().collect();
-    let mut left = (machine.cpu_milli, machine.memory_mib, machine.gpu_milli);
+    let mut left = whole;
     let mut slots: BTreeMap<String, u32> = BTreeMap::new();
     let mut idle = 0;
     let mut at = index * 5;
@@ -373,8 +378,7 @@ fn offer(index: usize, machine: &Machine, jobs: &[Job]) -> BidFile {
         let (class, members) = order[at % order.len()];
         let taken = slots.get(class).copied().unwrap_or(0);
         let job = members[0];
-        let fits = job.cpu_milli <= left.0 && job.memory_mib <= left.1 && job.gpu_milli <= left.2;
-        if fits && (taken as usize) < members.len() {
+        if fits(job, left) && (taken as usize) < members.len() {
             left = (
                 left.0 - job.cpu_milli,
                 left.1 - job.memory_mib,

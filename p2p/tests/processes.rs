@@ -52,7 +52,7 @@ fn auction_file() -> serde_json::Value {
         .map(|i| serde_json::json!({ "name": format!("job-{i}"), "class": if i < 10 { "open" } else { "proven" }, "reserve": 1000, "quantity": 1 + i % 3 }))
         .collect();
     serde_json::json!({
-        "title": "separate processes", "bidding_seconds": 25, "lease_seconds": 3600,
+        "title": "separate processes", "bidding_seconds": 18, "lease_seconds": 3600,
         "classes": {
             "open": { "requires": [{ "type": "resources/v1", "needs": needs, "evidence": ["proof", "attestation"] }] },
             "proven": { "requires": [{ "type": "resources/v1", "needs": needs }] },

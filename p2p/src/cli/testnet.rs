@@ -9,10 +9,10 @@
 //! DIR/agent-aurora …          bid
 //! ```
 //!
-//! Peers listen on loopback ports that were free when the directories were written; each home lists the validators' addresses as
-//! bootstrap addresses. APIs take any free port and write it to `addresses.json`.
+//! Validators listen on loopback ports that were free when the directories were written, and every home lists them as bootstrap
+//! addresses. All other peers, and every API, take any free port; what they got is in their `addresses.json` while they run.
 
-use super::{error::Failure, out, prover::dev_setup, start::told};
+use super::{bidding::random, error::Failure, out, prover::dev_setup, start::told};
 use crate::{
     config::{ApiSection, Config, Home, LogSection, NetworkSection, Role},
     documents::{Access, write_json},
@@ -21,6 +21,7 @@ use crate::{
 use clap::Args;
 use libp2p::{Multiaddr, PeerId, multiaddr::Protocol};
 use std::{
+    collections::BTreeSet,
     net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket},
     path::{Path, PathBuf},
     sync::Arc,
@@ -39,7 +40,10 @@ const ISSUER_QUOTA: u32 = 4096;
 /// Heights for which evidence of equivocation can be committed.
 const EVIDENCE_AGE: u64 = 1000;
 /// Attempts to find a port free for TCP and UDP alike.
-const PORT_ATTEMPTS: usize = 64;
+const PORT_ATTEMPTS: usize = 256;
+/// Where validators' ports are looked for: below the range that systems give to outgoing connections (32768 and up), so that none of
+/// ours takes the port of a peer that is yet to start.
+const PORTS: std::ops::Range<u16> = 20_000..32_000;
 
 #[derive(Debug, Args)]
 pub(super) struct TestnetArgs {
@@ -241,9 +245,9 @@ fn write_all(directory: &Path, layout: &Layout) -> Result<Testnet, Failure> {
     );
 
     let (proving_key, record) = dev_setup(Arc::new(Resources))?;
-    let mut drafts = Vec::new();
+    let (mut drafts, mut ports) = (Vec::new(), BTreeSet::new());
     for root in &validators {
-        drafts.push(draft(root, Role::Validator)?);
+        drafts.push(draft(root, Role::Validator, free_port(&mut ports)?)?);
     }
     let bootstrap: Vec<_> = drafts
         .iter()
@@ -251,7 +255,7 @@ fn write_all(directory: &Path, layout: &Layout) -> Result<Testnet, Failure> {
         .collect();
     let named_homes = issuers.iter().chain(&agents).map(|(_, home)| home);
     for root in followers.iter().chain([&opener]).chain(named_homes) {
-        drafts.push(draft(root, Role::Follower)?);
+        drafts.push(draft(root, Role::Follower, 0)?);
     }
     let genesis = genesis(layout, &drafts, &issuers, record)?;
     let genesis_path = directory.join("genesis.json");
@@ -280,13 +284,13 @@ fn write_all(directory: &Path, layout: &Layout) -> Result<Testnet, Failure> {
     })
 }
 
-fn draft(root: &Path, role: Role) -> Result<Draft, Failure> {
+fn draft(root: &Path, role: Role, port: u16) -> Result<Draft, Failure> {
     let home = Home::at(root);
     make_keys(&home, role)?;
     Ok(Draft {
         root: root.to_path_buf(),
         role,
-        port: free_port()?,
+        port,
         keys: read_keys(&home, role)?,
     })
 }
@@ -317,21 +321,21 @@ fn address(port: u16) -> Multiaddr {
     Multiaddr::from(Ipv4Addr::LOCALHOST).with(Protocol::Tcp(port))
 }
 
-/// A loopback port that is free for TCP and UDP at this moment.
-fn free_port() -> Result<u16, Failure> {
+/// A loopback port below the range the system gives to outgoing connections, free for TCP and UDP at this moment, and not yet taken
+/// by this network.
+fn free_port(taken: &mut BTreeSet<u16>) -> Result<u16, Failure> {
     for _ in 0..PORT_ATTEMPTS {
-        let Ok(tcp) = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)) else {
-            continue;
-        };
-        let Ok(port) = tcp.local_addr().map(|address| address.port()) else {
-            continue;
-        };
-        if UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+        let [a, b, ..] = random()?;
+        let offset = u16::from_be_bytes([a, b]).checked_rem(PORTS.end.saturating_sub(PORTS.start));
+        let port = PORTS.start.saturating_add(offset.unwrap_or(0));
+        let is_free = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
+            && UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
+        if is_free && taken.insert(port) {
             return Ok(port);
         }
     }
     Err(Failure::new(
-        "no free loopback port",
+        format!("found no free loopback port in {PORTS:?}"),
         "close some programs and try again",
     ))
 }

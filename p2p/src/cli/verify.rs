@@ -150,7 +150,7 @@ fn read_bytes(path: &Path) -> Result<Vec<u8>, Failure> {
         |e: std::io::Error| Failure::new(format!("{}: {e}", path.display()), "check the path");
     let file = std::fs::File::open(path).map_err(fail)?;
     let mut bytes = Vec::new();
-    file.take(MAX_FILE_BYTES as u64 + 1)
+    file.take((MAX_FILE_BYTES as u64).saturating_add(1))
         .read_to_end(&mut bytes)
         .map_err(fail)?;
     Ok(bytes)

@@ -260,9 +260,14 @@ impl Play<'_> {
         self.timeline.say(
             Topic::Bid,
             format_args!(
-                "{}: {} sealed prices with {kinds}, in block {} after {took:.1} s",
+                "{}: {} sealed {} with {kinds}, in block {} after {took:.1} s",
                 agent.name,
                 plan.entries.len(),
+                if plan.entries.len() == 1 {
+                    "price"
+                } else {
+                    "prices"
+                },
                 placed.height
             ),
         );

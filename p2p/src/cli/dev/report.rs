@@ -208,27 +208,31 @@ impl<'a> Report<'a> {
         Ok(())
     }
 
-    /// A bidder that won (or lost) a task somebody won, with the task.
+    /// A winner and one of its tasks; or a bidder that was outbid, if possible one that won nothing at all.
     fn somebody(&self, won: bool) -> Result<(&'a Player, u32, String), Failure> {
-        let found = self.detail.outcomes.iter().find_map(|record| match record {
-            OutcomeRecord::Entry(entry) => {
-                let fits = match entry.outcome {
-                    EntryOutcome::Won { .. } => won,
-                    EntryOutcome::Outbid { .. } => !won,
-                    _ => false,
-                };
-                let player = self
-                    .stage
-                    .agents
-                    .iter()
-                    .find(|p| p.actor.key.public() == entry.bidder);
-                let name = task_of(&self.detail.spec, entry.task).map(|t| t.name.clone());
-                player
-                    .filter(|_| fits)
-                    .zip(name)
-                    .map(|(player, name)| (player, entry.task, name))
-            }
-            _ => None,
+        let entries = || {
+            self.detail
+                .outcomes
+                .iter()
+                .filter_map(|record| match record {
+                    OutcomeRecord::Entry(entry) => Some(entry),
+                    _ => None,
+                })
+        };
+        let has_won = |key: &PublicKey| {
+            entries().any(|e| e.bidder == *key && matches!(e.outcome, EntryOutcome::Won { .. }))
+        };
+        let fitting = entries().filter(|entry| match entry.outcome {
+            EntryOutcome::Won { .. } => won,
+            EntryOutcome::Outbid { .. } => !won,
+            _ => false,
+        });
+        let found = fitting.min_by_key(|entry| !won && has_won(&entry.bidder));
+        let found = found.and_then(|entry| {
+            let mut players = self.stage.agents.iter();
+            let player = players.find(|p| p.actor.key.public() == entry.bidder)?;
+            let task = task_of(&self.detail.spec, entry.task)?;
+            Some((player, entry.task, task.name.clone()))
         });
         found.ok_or_else(|| Failure::new("there is no such outcome", "see fixtures/prices.json"))
     }
