@@ -138,6 +138,16 @@ impl PoolError {
     }
 }
 
+impl From<PoolError> for Refused {
+    fn from(error: PoolError) -> Self {
+        Refused {
+            code: error.code(),
+            message: error.to_string(),
+            for_ever: false,
+        }
+    }
+}
+
 /// The waiting transactions of one peer.
 pub struct Mempool {
     pool: Mutex<Pool>,
@@ -213,6 +223,27 @@ impl Mempool {
     /// The signer's next free sequence number, given the one on chain.
     pub fn next_sequence(&self, signer: &PublicKey, on_chain: u64) -> u64 {
         self.lock().first_gap(signer, on_chain)
+    }
+
+    /// Whether a waiting transaction's turn can come: none with a lower number is missing.
+    ///
+    /// # Errors
+    /// [`PoolError::Gap`], as a refusal.
+    pub fn check_place(&self, lane: &Lane, next: u64) -> Result<(), Refused> {
+        let Lane::Numbered { signer, sequence } = *lane else {
+            return Ok(());
+        };
+        let expected = self.next_sequence(&signer, next);
+        if sequence < expected {
+            return Ok(());
+        }
+        let found = sequence;
+        Err(PoolError::Gap {
+            signer,
+            expected,
+            found,
+        }
+        .into())
     }
 
     /// Removes transactions that are in a block, or no longer apply.

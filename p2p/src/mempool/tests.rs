@@ -74,6 +74,21 @@ fn gaps_used_numbers_and_second_claims_to_a_number_are_refused() {
 }
 
 #[test]
+fn what_waits_for_a_predecessor_that_is_gone_has_no_place() {
+    let pool = pool();
+    for (name, sequence) in [("five", 5), ("six", 6), ("seven", 7)] {
+        pool.insert(tx(name), numbered(1, sequence), Source::Own, 5)
+            .unwrap();
+    }
+    let place = |sequence| pool.check_place(&numbered(1, sequence), 5);
+    assert!([5, 6, 7].iter().all(|n| place(*n).is_ok()));
+    pool.remove([tx("six").hash()]);
+    assert_eq!(place(5), Ok(()));
+    assert_eq!(place(7).unwrap_err().code, "sequence");
+    assert_eq!(pool.check_place(&Lane::Committee, 5), Ok(()));
+}
+
+#[test]
 fn caps_hold_and_a_block_is_filled_within_its_bytes() {
     let pool = pool();
     for i in 0..10 {

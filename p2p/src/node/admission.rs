@@ -17,6 +17,7 @@
 use super::{
     driver::{Jobs, Outgoing},
     shared::Shared,
+    turns::Turns,
 };
 use crate::{
     api::types::Event,
@@ -26,8 +27,6 @@ use crate::{
 };
 use libp2p::PeerId;
 use std::{
-    collections::{BTreeMap, VecDeque},
-    ops::Bound,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -46,6 +45,8 @@ const MAX_QUEUED: usize = 1024;
 const MAX_QUEUED_PER_SOURCE: usize = 256;
 /// Transactions set aside until the next block.
 const MAX_ASIDE: usize = 512;
+/// Longest reason repeated to others.
+const MAX_REASON_CHARS: usize = 400;
 /// How long a gossiped transaction is kept without a verdict: gossip forgets it after ten seconds.
 const PATIENCE: Duration = Duration::from_secs(8);
 
@@ -74,13 +75,9 @@ pub(super) struct Admission {
     out: mpsc::Sender<Outgoing>,
 }
 
-#[derive(Default)]
 struct Queue {
-    /// By source; `None` is this peer itself.
-    waiting: BTreeMap<Option<PeerId>, VecDeque<Item>>,
-    len: usize,
-    /// Whose turn it was last.
-    last: Option<Option<PeerId>>,
+    /// `None` is this peer itself.
+    waiting: Turns<Option<PeerId>, Item>,
     aside: Vec<Item>,
     stopped: bool,
 }
@@ -96,7 +93,11 @@ enum Finding {
 impl Admission {
     pub(super) fn new(shared: Arc<Shared>, jobs: Jobs, out: mpsc::Sender<Outgoing>) -> Self {
         Admission {
-            queue: Mutex::default(),
+            queue: Mutex::new(Queue {
+                waiting: Turns::new(MAX_QUEUED, MAX_QUEUED_PER_SOURCE),
+                aside: Vec::new(),
+                stopped: false,
+            }),
             ready: Condvar::new(),
             shared,
             jobs,
@@ -148,7 +149,7 @@ impl Admission {
             if queue.stopped {
                 return None;
             }
-            if let Some(item) = queue.pop() {
+            if let Some(item) = queue.waiting.pop() {
                 return Some(item);
             }
             queue = self
@@ -188,8 +189,7 @@ impl Admission {
     fn find(&self, item: &Item) -> Finding {
         let (tx, hash) = (&item.tx, item.tx.hash());
         if self.shared.mempool.contains(&hash) {
-            let known = pool_refusal(&PoolError::Duplicate(hash));
-            return Finding::Known(known);
+            return Finding::Known(PoolError::Duplicate(hash).into());
         }
         match self.shared.archive.transaction(&hash) {
             Ok(None) => {}
@@ -214,8 +214,8 @@ impl Admission {
         };
         match self.shared.mempool.insert(tx.clone(), lane, source, next) {
             Ok(()) => Finding::Admitted,
-            Err(error @ PoolError::Duplicate(_)) => Finding::Known(pool_refusal(&error)),
-            Err(error) => Finding::Refused(pool_refusal(&error)),
+            Err(error @ PoolError::Duplicate(_)) => Finding::Known(error.into()),
+            Err(error) => Finding::Refused(error.into()),
         }
     }
 
@@ -238,8 +238,16 @@ impl Admission {
     }
 
     fn refused(&self, item: Item, refused: Refused) {
-        let hash = item.tx.hash();
-        tracing::info!(tx = %hash, code = refused.code, reason = %refused.message, "transaction refused");
+        let (hash, code, reason) = (item.tx.hash(), refused.code, &refused.message);
+        match &item.origin {
+            // Strangers must not fill the log.
+            Origin::Gossip { peer, .. } => {
+                tracing::debug!(tx = %hash, code, %reason, %peer, "transaction refused")
+            }
+            Origin::Submitted(_) | Origin::Duty => {
+                tracing::info!(tx = %hash, code, %reason, "transaction refused")
+            }
+        }
         self.shared.refuse(hash, refused.clone());
         match item.origin {
             Origin::Submitted(reply) => answer(reply, Err(refused)),
@@ -276,24 +284,10 @@ impl Queue {
             Origin::Gossip { peer, .. } => Some(*peer),
             Origin::Submitted(_) | Origin::Duty => None,
         };
-        let waiting = self.waiting.entry(source).or_default();
-        if self.stopped || self.len >= MAX_QUEUED || waiting.len() >= MAX_QUEUED_PER_SOURCE {
+        if self.stopped {
             return Err(Box::new(item));
         }
-        waiting.push_back(item);
-        self.len = self.len.saturating_add(1);
-        Ok(())
-    }
-
-    /// The oldest of the source after the one served last.
-    fn pop(&mut self) -> Option<Item> {
-        self.waiting.retain(|_, items| !items.is_empty());
-        let after = self.last.map_or(Bound::Unbounded, Bound::Excluded);
-        let mut behind = self.waiting.range((after, Bound::Unbounded));
-        let source = *behind.next().or_else(|| self.waiting.first_key_value())?.0;
-        self.last = Some(source);
-        self.len = self.len.saturating_sub(1);
-        self.waiting.get_mut(&source)?.pop_front()
+        self.waiting.push(source, item).map_err(Box::new)
     }
 }
 
@@ -376,17 +370,15 @@ fn check_signature(chain: &tender_wire::ChainId, signed: &SignedTx) -> Result<()
 fn refusal(error: &Refusal) -> Refused {
     Refused {
         code: error.code(),
-        message: error.to_string(),
+        message: shown(&error.to_string()),
         for_ever: error.is_state_independent(),
     }
 }
 
-fn pool_refusal(error: &PoolError) -> Refused {
-    Refused {
-        code: error.code(),
-        message: error.to_string(),
-        for_ever: false,
-    }
+/// What a stranger had a part in, fit for logs and answers: one line, of bounded length.
+fn shown(text: &str) -> String {
+    let plain = |c: char| if c.is_control() { ' ' } else { c };
+    text.chars().take(MAX_REASON_CHARS).map(plain).collect()
 }
 
 fn answer(reply: oneshot::Sender<Result<TxHash, Refused>>, result: Result<TxHash, Refused>) {

@@ -45,17 +45,19 @@ pub(super) fn openings(shared: &Shared, wake: &Receiver<()>) {
     }
 }
 
-/// Drops what no longer applies, remembering why.
+/// Drops what no longer applies, remembering why; also what waits for a predecessor that is gone.
 fn revalidate(shared: &Shared) {
     for tx in shared.mempool.snapshot() {
-        if let Err(refused) = shared.predict(tx.bytes()) {
-            let hash = tx.hash();
-            shared.mempool.remove([hash]);
-            // It may have left the pool because a block took it.
-            if !matches!(shared.archive.transaction(&hash), Ok(Some(_))) {
-                tracing::info!(tx = %hash, code = refused.code, reason = %refused.message, "waiting transaction dropped");
-                shared.refuse(hash, refused);
-            }
+        let (hash, verdict) = (tx.hash(), shared.predict(tx.bytes()));
+        let verdict = verdict.and_then(|(lane, next)| shared.mempool.check_place(&lane, next));
+        let Err(refused) = verdict else {
+            continue;
+        };
+        shared.mempool.remove([hash]);
+        // It may have left the pool because a block took it.
+        if !matches!(shared.archive.transaction(&hash), Ok(Some(_))) {
+            tracing::info!(tx = %hash, code = refused.code, reason = %refused.message, "waiting transaction dropped");
+            shared.refuse(hash, refused);
         }
     }
 }

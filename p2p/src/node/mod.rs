@@ -29,6 +29,7 @@ mod peers;
 mod recover;
 mod shared;
 mod status;
+mod turns;
 
 pub use archive::{Archive, ArchiveError, Known, Opened, Placed};
 pub use events::{ended_as, phase_of};
