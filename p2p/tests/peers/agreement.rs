@@ -97,3 +97,74 @@ async fn p7_a_directory_in_use_is_refused_and_free_again_after_shutdown() {
         .shutdown()
         .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p7_a_validator_that_lost_its_vote_log_does_not_start() {
+    let mut net = Net::start("lost log", 1).await;
+    net.submit(0, 0).await;
+    holds(&net.nodes[0], 1).await;
+    net.nodes.pop().unwrap().shutdown().await;
+    let config = || config(&net.genesis, net.dirs[0].path(), Vec::new());
+    let log = net.dirs[0].path().join("data/votes.wal");
+    let kept = std::fs::read(&log).unwrap();
+    std::fs::remove_file(&log).unwrap();
+    let error = Node::start(config(), validator_keys(0))
+        .await
+        .err()
+        .unwrap()
+        .to_string();
+    assert!(error.contains("votes.wal is missing"), "{error}");
+    assert!(!log.exists());
+    // As a follower it may go on, and with the log as a validator.
+    Node::start(config(), follower_keys())
+        .await
+        .unwrap()
+        .shutdown()
+        .await;
+    std::fs::write(&log, kept).unwrap();
+    let back = Node::start(config(), validator_keys(0)).await.unwrap();
+    back.submit(credential(&net.genesis, 1)).await.unwrap();
+    holds(&back, 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p7_one_key_in_two_peers_halts_loudly_and_the_others_go_on() {
+    let net = Net::start("twins", 4).await;
+    net.submit(0, 0).await;
+    holds(&net.nodes[0], 1).await;
+    let dir = tempfile::tempdir().unwrap();
+    let mut keys = validator_keys(0);
+    keys.network = follower_keys().network;
+    let twin = Node::start(config(&net.genesis, dir.path(), net.bootstrap()), keys)
+        .await
+        .unwrap();
+    holds(&twin, 1).await;
+    for sequence in 1..6 {
+        net.submit(1, sequence).await;
+        holds(&net.nodes[1], sequence as u32 + 1).await;
+    }
+    let halted = [&net.nodes[0], &twin].map(|node| node.halted().borrow().clone());
+    let reasons: Vec<_> = halted.iter().flatten().collect();
+    assert!(!reasons.is_empty(), "both still sign");
+    assert!(
+        reasons
+            .iter()
+            .all(|r| r.contains("is the key in use twice?")),
+        "{reasons:?}"
+    );
+    assert!(
+        net.nodes[1..]
+            .iter()
+            .all(|node| node.halted().borrow().is_none())
+    );
+    // A halted peer keeps answering.
+    assert!(net.nodes[0].chain().height >= Height(1));
+    assert!(
+        net.nodes[0]
+            .shared()
+            .archive
+            .block(Height(1))
+            .unwrap()
+            .is_some()
+    );
+}

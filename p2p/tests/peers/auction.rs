@@ -24,7 +24,7 @@ fn now() -> u64 {
         .as_secs()
 }
 
-/// Two CPU tasks and one that nobody can serve; windows of a few tenths of a second.
+/// Two CPU tasks and one that nobody can serve; bidding for five seconds.
 fn wanted() -> AuctionSpec {
     let mut spec = spec(
         vec![
@@ -37,7 +37,7 @@ fn wanted() -> AuctionSpec {
             task("c", 1, 100, 1),
         ],
     );
-    spec.windows.bidding = 30;
+    spec.windows.bidding = 50;
     spec.lease_end = UnixTime(now() + 3600);
     spec
 }
