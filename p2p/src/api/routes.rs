@@ -66,11 +66,13 @@ pub(super) async fn transaction(
     let hash: TxHash = parse(&hash)?;
     let status = api
         .read(move |shared| {
-            if let Some(height) = shared.archive.transaction(&hash)? {
-                return Ok(TxStatus::Committed { height });
-            }
-            if shared.mempool.contains(&hash) {
-                return Ok(TxStatus::Pending);
+            // A block is told of once the chain shows it, so that what follows from it can be read at once.
+            let shown = shared.chain().height;
+            match shared.archive.transaction(&hash)? {
+                Some(height) if height <= shown => return Ok(TxStatus::Committed { height }),
+                Some(_) => return Ok(TxStatus::Pending),
+                None if shared.mempool.contains(&hash) => return Ok(TxStatus::Pending),
+                None => {}
             }
             Ok(match shared.refused.reason(&hash) {
                 Some(refused) => TxStatus::Refused {

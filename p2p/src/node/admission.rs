@@ -202,15 +202,28 @@ impl Admission {
             }
             Err(error) => tracing::error!(%error, "cannot look for a transaction"),
         }
-        let (lane, next) = match self.shared.predict(tx.bytes()) {
-            Ok(place) => place,
-            Err(refused) => return Finding::Refused(refused),
-        };
         let late = item.since.elapsed() > PATIENCE;
         let source = match &item.origin {
             Origin::Gossip { peer, .. } if late => Source::Late(*peer),
             Origin::Gossip { peer, .. } => Source::Peer(*peer),
             Origin::Submitted(_) | Origin::Duty => Source::Own,
+        };
+        let height = self.shared.chain().height;
+        match self.enter(tx, source) {
+            // A block came in between, and took what this one waits for.
+            Finding::Refused(refused)
+                if refused.code == "sequence" && self.shared.chain().height != height =>
+            {
+                self.enter(tx, source)
+            }
+            finding => finding,
+        }
+    }
+
+    fn enter(&self, tx: &TxBytes, source: Source) -> Finding {
+        let (lane, next) = match self.shared.predict(tx.bytes()) {
+            Ok(place) => place,
+            Err(refused) => return Finding::Refused(refused),
         };
         match self.shared.mempool.insert(tx.clone(), lane, source, next) {
             Ok(()) => Finding::Admitted,

@@ -91,10 +91,11 @@ impl Shell<Market> for Keeper {
             .archive
             .commit(&block, &certificate, &chain, &outcome.records)
             .map_err(|e| e.to_string())?;
+        // In this order: a pool ahead of the chain would show gaps between sequence numbers.
+        self.shared.set_chain(chain);
         self.shared
             .mempool
             .remove(block.transactions.iter().map(TxBytes::hash));
-        self.shared.set_chain(chain);
         let chain = self.shared.chain();
         tracing::info!(height = height.0, block = %chain.tip, round = certificate.round().0, txs, "committed");
 

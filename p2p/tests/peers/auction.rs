@@ -1,6 +1,6 @@
 //! An auction from opening to certificates, over the wire: seal duties, gossip, clearing and the index of the past.
 
-use crate::net::{Net, config, follower_keys, same_chain, until};
+use crate::net::{Net, PATIENCE, config, follower_keys, same_chain, until};
 use std::collections::BTreeMap;
 use tender_auction::{
     certificate::AssignmentCertificate,
@@ -16,6 +16,7 @@ use tender_p2p::{
     node::{Node, NodeHandle},
 };
 use tender_wire::{AuctionId, UnixTime};
+use tokio::time::timeout;
 
 fn now() -> u64 {
     std::time::SystemTime::now()
@@ -192,13 +193,17 @@ async fn an_auction_clears_and_winner_and_loser_take_away_certificates() {
         assert_eq!(read.verify(&net.genesis).unwrap().record, &placed.record);
     }
 
+    use types::Phase::{Bidding, Cleared, Clearing, Keys, Reveal};
     let mut phases = Vec::new();
-    while let Ok(event) = events.try_recv() {
+    while phases.last() != Some(&Cleared) {
+        let event = timeout(PATIENCE, events.recv())
+            .await
+            .expect("in time")
+            .unwrap();
         if let Event::Auction { phase, .. } = event {
             phases.push(phase);
         }
     }
-    use types::Phase::{Bidding, Cleared, Clearing, Keys, Reveal};
     assert_eq!(phases, [Keys, Bidding, Reveal, Clearing, Cleared]);
 
     // The winners' life goes on over the wire, too.
