@@ -33,8 +33,8 @@ pub struct Genesis {
     pub name: String,
     /// Time of block 0.
     pub time: TimeMs,
-    /// Least distance between block times, in milliseconds.
-    pub block_interval_ms: u64,
+    /// Times and sizes of consensus. They are rules of validity, so they stand here and never in a program's defaults.
+    pub consensus: Params,
     /// Whether types with a single-party (forgeable) setup are accepted. Only for development.
     pub allow_insecure_setup: bool,
     /// First validator set, sorted by key; n >= 3f + 1 by count.
@@ -47,8 +47,6 @@ pub struct Genesis {
     pub types: Vec<CapabilityType>,
     /// Shares that opening one auction may cost: it admits at most `open_budget / |K|` bids.
     pub open_budget: u32,
-    /// Heights for which equivocation evidence can still be committed.
-    pub evidence_age: u64,
 }
 
 impl Wire for Genesis {
@@ -200,7 +198,7 @@ impl Genesis {
             });
         }
         check_name("the chain", &self.name)?;
-        self.params().check()?;
+        self.consensus.check()?;
         let validators = self.validator_set()?;
         let (least, most) = (
             u32::try_from(validators.len()).unwrap_or(u32::MAX),
@@ -255,15 +253,6 @@ impl Genesis {
             });
         }
         Ok(set)
-    }
-
-    /// Times and sizes of consensus: the document's, and the protocol's defaults for the rest.
-    pub fn params(&self) -> Params {
-        Params {
-            block_interval_ms: self.block_interval_ms,
-            evidence_age: self.evidence_age,
-            ..Params::default()
-        }
     }
 }
 
@@ -376,8 +365,8 @@ mod tests {
             ("genesis version 2", |g| g.version = 2),
             ("the chain: a name", |g| g.name.clear()),
             ("the chain: a name", |g| g.name = "a\nb".into()),
-            ("block_interval_ms", |g| g.block_interval_ms = 0),
-            ("evidence_age", |g| g.evidence_age = 0),
+            ("block_interval_ms", |g| g.consensus.block_interval_ms = 0),
+            ("evidence_age", |g| g.consensus.evidence_age = 0),
             ("0 validators", |g| g.validators.clear()),
             ("validators: entry 1", |g| g.validators.swap(0, 1)),
             ("validators: entry 1", |g| {

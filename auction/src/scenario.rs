@@ -34,6 +34,7 @@ use tender_circuits::{
 use tender_consensus::{
     application::{Application, BlockContext, Executed, Payload},
     evidence::Evidence as Equivocation,
+    params::Params,
     tx::TxBytes,
 };
 use tender_wire::{
@@ -109,7 +110,7 @@ pub fn genesis() -> Genesis {
         version: VERSION,
         name: "scenario".into(),
         time: START,
-        block_interval_ms: 1_000,
+        consensus: Params::default(),
         allow_insecure_setup: true,
         validators,
         issuers: ISSUERS
@@ -123,7 +124,6 @@ pub fn genesis() -> Genesis {
         openers: Openers::Any,
         types: vec![resources_keys().1.clone()],
         open_budget: 65_536,
-        evidence_age: 1_000,
     }
 }
 
@@ -295,7 +295,7 @@ impl Scenario {
             parent: self.tip,
             evidence: Vec::new(),
             validators: Arc::new(self.state.validators().clone()),
-            params: Arc::new(self.market.genesis().params()),
+            params: Arc::new(self.market.genesis().consensus.clone()),
         }
     }
 

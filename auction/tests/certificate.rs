@@ -14,6 +14,7 @@ use tender_auction::{
 use tender_consensus::{
     block::{HEADER_VERSION, Header},
     certificate::CommitCertificate,
+    params::Params,
     validators::{Validator, ValidatorSet},
     vote::{Vote, VoteKind},
 };
@@ -42,14 +43,13 @@ fn genesis(name: &str) -> Genesis {
         version: VERSION,
         name: name.into(),
         time: TimeMs(1_000),
-        block_interval_ms: 1_000,
+        consensus: Params::default(),
         allow_insecure_setup: false,
         validators: validators.collect(),
         issuers: vec![],
         openers: Openers::Any,
         types: vec![],
         open_budget: 1,
-        evidence_age: 1,
     }
 }
 

@@ -60,8 +60,13 @@ pub enum ProveError {
     )]
     NotRegistered,
     /// The attested attributes do not support the claim.
-    #[error(transparent)]
-    Unsupported(#[from] Unsupported),
+    #[error("{reason}{}", constraint.as_ref().map_or_else(String::new, |c| format!(" (constraint `{c}`)")))]
+    Unsupported {
+        /// Which field, and what is claimed and attested.
+        reason: Unsupported,
+        /// The scope of the first constraint it breaks; only [`prove`] looks for it.
+        constraint: Option<String>,
+    },
     /// A constraint is not satisfied although the native checks passed.
     #[error("constraint not satisfied: {constraint}")]
     Unsatisfied {
@@ -90,7 +95,15 @@ pub fn prove(
     statement: &Statement,
     seed: [u8; 32],
 ) -> Result<ProofBytes, ProveError> {
-    check(key, credential, path, statement)?;
+    match check(key, credential, path, statement) {
+        Ok(()) => {}
+        Err(ProveError::Unsupported { reason, .. }) => {
+            let z = values(key, credential, path, statement).ok();
+            let constraint = z.and_then(|z| key.shape.unsatisfied(&z).map(str::to_owned));
+            return Err(ProveError::Unsupported { reason, constraint });
+        }
+        Err(error) => return Err(error),
+    }
     let z = values(key, credential, path, statement)?;
     if let Some(constraint) = key.shape.unsatisfied(&z) {
         return Err(ProveError::Unsatisfied {
@@ -135,7 +148,11 @@ pub fn check(
         });
     }
     key.capability
-        .check(&credential.attributes, &statement.claim)?;
+        .check(&credential.attributes, &statement.claim)
+        .map_err(|reason| ProveError::Unsupported {
+            reason,
+            constraint: None,
+        })?;
     if path.root(&credential.leaf()) != Some(statement.registry_root) {
         return Err(ProveError::NotRegistered);
     }

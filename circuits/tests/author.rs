@@ -124,7 +124,7 @@ fn a_type_of_ones_own_from_setup_to_verification() {
     let other = about(FieldValue::Exact(FieldBytes::from_u64(1)), 5);
     let refused = attempt(&other).unwrap_err();
     assert!(
-        matches!(&refused, ProveError::Unsupported(u) if u.field == "weights"),
+        matches!(&refused, ProveError::Unsupported { reason, .. } if reason.field == "weights"),
         "{refused}"
     );
     let forged = attacks::forge(&key, &world.credential, &world.path, &other, [1; 32]).unwrap();
@@ -192,7 +192,7 @@ fn forgetting_to_constrain_a_differing_claim_proves_nothing() {
     let claim = Claim(vec![FieldValue::Amount(5), FieldValue::Amount(u32::MAX)]);
     let statement = world.statement(&record.id(), claim);
     let refused = prove(&key, &world.credential, &world.path, &statement, [1; 32]);
-    assert!(matches!(refused, Err(ProveError::Unsupported(_))));
+    assert!(matches!(refused, Err(ProveError::Unsupported { .. })));
     let forged = attacks::forge(&key, &world.credential, &world.path, &statement, [1; 32]).unwrap();
     assert!(verify(key.verifying_key(), &statement, &forged).is_err());
 }

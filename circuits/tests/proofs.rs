@@ -228,7 +228,7 @@ fn false_statements_are_refused_in_words_and_their_forgeries_by_every_peer() {
     let cases: Vec<(Statement, &str)> = vec![
         (
             changed(set(0, amount(64000))),
-            "cpu_milli: claims 64000, attested 32000",
+            "cpu_milli: claims 64000, attested 32000 (constraint `cpu_milli/",
         ),
         (
             changed(set(1, amount(131_073))),

@@ -19,6 +19,7 @@ pub const MAX_TIMEOUT_MS: u64 = 60_000;
 
 /// What genesis fixes about time and sizes. Times are milliseconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Params {
     /// Least distance between the times of a block and its parent.
     pub block_interval_ms: u64,

@@ -31,7 +31,7 @@ impl Application for Market {
         Genesis {
             chain: self.initial.chain(),
             time: self.genesis.time,
-            params: self.genesis.params(),
+            params: self.genesis.consensus.clone(),
             validators: self.initial.validators().clone(),
             state: self.initial.clone(),
             state_root: self.initial.root(),

@@ -7,11 +7,11 @@
 //! ```
 //!
 //! Invariant: a live bid is in `bids` and, by its asset, in `by_asset`; a bid that was ever admitted is in `bids` or
-//! `replaced` until the auction clears. Bound: `open_budget / |K|` bids, replaced ones included.
+//! `replaced` until the auction clears. Bound: `open_budget / |K|` bids, and
+//! [`MAX_AUCTION_ENTRIES`] entries, replaced ones included.
 
 use crate::{
     bid::{ClassSlots, EvidenceSummary},
-    clearing,
     ledger::{Amounts, Capacity},
     market::table::{Content, whole},
     outcome::AwardState,
@@ -28,6 +28,10 @@ use tender_wire::{
     AuctionId, BidId, BlockId, Digest, FieldBytes, Height, Price, PublicKey, Tag, TypeId, encode,
     hash,
 };
+
+/// Entries one auction may take in, over all its bids. They clear in one block and each leaves an outcome record of about
+/// half a kilobyte; [`crate::clearing`] itself takes more.
+pub const MAX_AUCTION_ENTRIES: usize = 1 << 15;
 
 /// An auction that is not over.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -201,7 +205,7 @@ impl Auction {
     /// Bids it admits in all under an opening budget of this many shares; never more entries than one class can clear.
     pub fn bid_cap(&self, open_budget: u32) -> usize {
         let opened = (open_budget as usize).checked_div(self.keys.len());
-        let cleared = clearing::MAX_ENTRIES.checked_div(self.spec.max_entries.into());
+        let cleared = MAX_AUCTION_ENTRIES.checked_div(self.spec.max_entries.into());
         opened.unwrap_or(0).min(cleared.unwrap_or(0))
     }
 

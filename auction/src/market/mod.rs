@@ -114,7 +114,7 @@ fn initial_state(genesis: &Genesis) -> Result<MarketState, GenesisError> {
     let mut state = MarketState {
         rules: Table::new(Rules {
             chain: genesis.chain_id(),
-            block_interval_ms: genesis.block_interval_ms,
+            block_interval_ms: genesis.consensus.block_interval_ms,
             allow_insecure_setup: genesis.allow_insecure_setup,
             open_budget: genesis.open_budget,
         }),

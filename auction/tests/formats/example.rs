@@ -20,6 +20,7 @@ use tender_circuits::{
     FieldValue, IssuerIndex, IssuerMask, MerklePath, ProofBytes, ProofEvidence, Registry, Rule,
     Setup, Statement, asset_of, prove, setup, verify,
 };
+use tender_consensus::params::Params;
 use tender_wire::{
     AuctionId, BlockId, ChainId, Digest, FieldBytes, Power, Price, PublicKey, SecretKey, Signature,
     Tag, TimeMs, UnixTime, hash,
@@ -314,7 +315,7 @@ fn genesis(record: &CapabilityType) -> Genesis {
         version: VERSION,
         name: "example".into(),
         time: TimeMs(1_700_000_000_000),
-        block_interval_ms: 1_000,
+        consensus: Params::default(),
         allow_insecure_setup: true,
         validators: validators.collect(),
         issuers: vec![Issuer {
@@ -325,7 +326,6 @@ fn genesis(record: &CapabilityType) -> Genesis {
         openers: Openers::List(vec![key(OPENER).public()]),
         types: vec![record.clone()],
         open_budget: 1024,
-        evidence_age: 1000,
     };
     genesis.check().unwrap();
     genesis

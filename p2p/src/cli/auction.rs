@@ -101,7 +101,7 @@ pub fn open(
     let spec = file
         .spec(&Opening {
             names,
-            block_interval_ms: actor.genesis.block_interval_ms,
+            block_interval_ms: actor.genesis.consensus.block_interval_ms,
             now: now(),
         })
         .map_err(|problem| problem.in_file(path))?;
@@ -129,7 +129,7 @@ impl OpenArgs {
         if self.check {
             let opening = Opening {
                 names: &names,
-                block_interval_ms: actor.genesis.block_interval_ms,
+                block_interval_ms: actor.genesis.consensus.block_interval_ms,
                 now: now(),
             };
             let spec = file

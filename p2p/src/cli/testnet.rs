@@ -31,14 +31,13 @@ use tender_auction::genesis::{
     Genesis, GenesisValidator, Issuer, MAX_OPEN_BUDGET, Openers, VERSION,
 };
 use tender_circuits::{ProvingKey, resources::Resources};
+use tender_consensus::params::Params;
 use tender_wire::{Power, PublicKey, TimeMs};
 
 /// Least distance of blocks of a network for people, in milliseconds.
 const BLOCK_INTERVAL_MS: u64 = 1000;
 /// Leaves an issuer may post in all.
 const ISSUER_QUOTA: u32 = 4096;
-/// Heights for which evidence of equivocation can be committed.
-const EVIDENCE_AGE: u64 = 1000;
 /// Attempts to find a port free for TCP and UDP alike.
 const PORT_ATTEMPTS: usize = 256;
 /// Where validators' ports are looked for: below the range that systems give to outgoing connections (32768 and up), so that none of
@@ -373,14 +372,16 @@ fn genesis(
         version: VERSION,
         name: layout.name.clone(),
         time: TimeMs(u64::try_from(now).unwrap_or(0)),
-        block_interval_ms: layout.block_interval_ms,
+        consensus: Params {
+            block_interval_ms: layout.block_interval_ms,
+            ..Params::default()
+        },
         allow_insecure_setup: true,
         validators,
         issuers: issuers.iter().filter_map(issuer).collect(),
         openers: Openers::Any,
         types: vec![record],
         open_budget: MAX_OPEN_BUDGET,
-        evidence_age: EVIDENCE_AGE,
     };
     genesis.check().map_err(|e| {
         Failure::usage(

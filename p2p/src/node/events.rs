@@ -114,7 +114,7 @@ fn kind_of(tx: &Transaction) -> (usize, &'static str) {
             Action::Issue { .. } => (4, "credential"),
             Action::Revoke { .. } | Action::RevokeAttestation { .. } => (5, "revocation"),
             Action::Accept(_) => (6, "acceptance"),
-            Action::Deliver { .. } => (7, "delivery"),
+            Action::Deliver { .. } => (7, "result"),
             Action::Confirm(_) => (8, "confirmation"),
             Action::Reject(_) => (9, "rejection"),
             Action::Approve(_) => (10, "approval"),

@@ -9,6 +9,7 @@ use tender_auction::{
     seal::SealSeed,
     transaction::{Action, SignedTx, Transaction},
 };
+use tender_consensus::params::Params;
 use tender_p2p::{
     config::ApiSection,
     node::{Chain, Node, NodeConfig, NodeHandle, NodeKeys, ValidatorKeys},
@@ -28,7 +29,10 @@ pub fn genesis(name: &str, validators: usize) -> Genesis {
     };
     let mut genesis = Genesis {
         name: name.into(),
-        block_interval_ms: 100,
+        consensus: Params {
+            block_interval_ms: 100,
+            ..Params::default()
+        },
         ..scenario::genesis()
     };
     genesis.validators.retain(|v| among(v.key));
