@@ -30,6 +30,7 @@ use tender_p2p::{
         actor::Actor,
         auction::{now, open},
         bidding::Bidder,
+        client::Wanted,
         issuing::{self, Request},
         place::Place,
         prover::Prover,
@@ -526,8 +527,11 @@ fn certificates(
         lost |= !won;
         let certificate = opener.client.certificate(
             &detail.summary.auction,
-            Some(entry.task),
-            Some(&entry.bidder),
+            &Wanted {
+                task: Some(entry.task),
+                bidder: None,
+                bid: Some(entry.bid),
+            },
         )?;
         let path = directory.join(format!("certificate-{checked}.json"));
         write_bytes(&path, certificate.to_json().as_bytes(), Access::Public)?;

@@ -1,14 +1,14 @@
 //! `tender certificate`: take away the proof of an outcome.
 
-use super::{error::Failure, out, place::Place, words::task_name};
+use super::{client::Wanted, error::Failure, out, place::Place, words::task_name};
 use crate::documents::{Access, write_bytes};
 use clap::{ArgGroup, Args};
 use std::path::PathBuf;
-use tender_wire::PublicKey;
+use tender_wire::{BidId, PublicKey};
 
 #[derive(Debug, Args)]
 #[command(
-    group = ArgGroup::new("whose").args(["task", "bidder"]).required(true).multiple(true),
+    group = ArgGroup::new("whose").args(["task", "bidder", "bid"]).required(true).multiple(true),
     after_help = "With --task alone: the task's (first) assignment. With --bidder alone: the bidder's first outcome. \
         With both: that bidder's outcome on that task.\nThe file is all a stranger needs beside the genesis file: \
         `tender verify FILE --genesis genesis.json`."
@@ -22,6 +22,9 @@ pub(super) struct CertificateArgs {
     /// A bidder's key, or the start of it: its own outcome, won or lost
     #[arg(long, value_name = "KEY")]
     bidder: Option<String>,
+    /// A bid's id: its own outcome, where a bidder bids with several machines
+    #[arg(long, value_name = "ID")]
+    bid: Option<BidId>,
     /// Write the certificate to this file instead of printing it
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -47,7 +50,12 @@ impl CertificateArgs {
             .as_deref()
             .map(|text| super::place::bidder(&detail, text))
             .transpose()?;
-        let certificate = client.certificate(&auction, task, bidder.as_ref())?;
+        let wanted = Wanted {
+            task,
+            bidder,
+            bid: self.bid,
+        };
+        let certificate = client.certificate(&auction, &wanted)?;
         let text = certificate.to_json();
         let Some(path) = self.output else {
             out::say(text.trim_end());

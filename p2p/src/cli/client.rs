@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tender_auction::{certificate::AssignmentCertificate, transaction::Transaction};
-use tender_wire::{AuctionId, FieldBytes, Height, PublicKey, TxHash};
+use tender_wire::{AuctionId, BidId, FieldBytes, Height, PublicKey, TxHash};
 
 /// Longest wait for one answer: reading an auction of 4096 units takes a busy peer about a second.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -22,6 +22,17 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 const MAX_ANSWER_BYTES: u64 = 256 << 20;
 /// Pause between two looks at a transaction.
 const POLL: Duration = Duration::from_millis(50);
+
+/// Which outcome a certificate is wanted of; at least one is given.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wanted {
+    /// The task.
+    pub task: Option<u32>,
+    /// Whose.
+    pub bidder: Option<PublicKey>,
+    /// Of which bid.
+    pub bid: Option<BidId>,
+}
 
 /// A peer's API.
 #[derive(Clone, Debug)]
@@ -97,16 +108,16 @@ impl Client {
         self.get(&format!("/v1/blocks/{height}"))
     }
 
-    /// `GET /v1/auctions/{id}/certificate?task=…` or `?bidder=…` (and `&task=…` for one of its entries).
+    /// `GET /v1/auctions/{id}/certificate`: of a task's assignment, or of a bidder's or a bid's outcome (on that task).
     pub fn certificate(
         &self,
         auction: &AuctionId,
-        task: Option<u32>,
-        bidder: Option<&PublicKey>,
+        of: &Wanted,
     ) -> Result<AssignmentCertificate, Failure> {
-        let task = task.map(|task| format!("task={task}"));
-        let bidder = bidder.map(|key| format!("bidder={key}"));
-        let query: Vec<_> = task.into_iter().chain(bidder).collect();
+        let task = of.task.map(|task| format!("task={task}"));
+        let bidder = of.bidder.map(|key| format!("bidder={key}"));
+        let bid = of.bid.map(|id| format!("bid={id}"));
+        let query: Vec<_> = task.into_iter().chain(bidder).chain(bid).collect();
         let path = format!("/v1/auctions/{auction}/certificate?{}", query.join("&"));
         let bytes = self.bytes(self.agent.get(format!("{}{path}", self.base)).call())?;
         AssignmentCertificate::from_json(&bytes).map_err(|e| {

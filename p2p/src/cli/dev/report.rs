@@ -10,7 +10,7 @@ use crate::{
     api::types::AuctionDetail,
     cli::{
         auction::{entries, units},
-        client::Client,
+        client::{Client, Wanted},
         error::Failure,
         out,
         table::Table,
@@ -188,7 +188,14 @@ impl<'a> Report<'a> {
             let (player, task, name) = self.somebody(won)?;
             let client: &Client = &player.actor.client;
             let key = player.actor.key.public();
-            let certificate = client.certificate(&self.data.auction, Some(task), Some(&key))?;
+            let certificate = client.certificate(
+                &self.data.auction,
+                &Wanted {
+                    task: Some(task),
+                    bidder: Some(key),
+                    bid: None,
+                },
+            )?;
             let path = directory.join(format!("{role}-{}-{name}.json", player.name));
             write_bytes(&path, certificate.to_json().as_bytes(), Access::Public)?;
             let verdict = verify_file(&path, &self.net.genesis_path, None)?;
