@@ -32,7 +32,7 @@ use tender_circuits::{
     Claim, ClaimSchema, Evidence, FieldValue, IssuerMask, MerklePath, ProofBytes, ProofEvidence,
     Rule, prove,
 };
-use tender_wire::{BidId, Height, Price, TypeId};
+use tender_wire::{BidId, FieldBytes, Height, Price, TypeId};
 
 /// How often a bid is proven anew because its root went stale meanwhile.
 const ATTEMPTS: usize = 4;
@@ -119,7 +119,10 @@ impl Bidder<'_> {
         let mut shows = Vec::new();
         let mut warnings = Vec::new();
         for type_id in types_of(&priced) {
-            let needs = Needs::of(&slots, &priced, &type_id);
+            let mut needs = Needs::of(&slots, &priced, &type_id);
+            if let Some((_, credential)) = held.first() {
+                needs.reserved = self.reserved(&type_id, &credential.asset());
+            }
             let chosen = needs.choose(&held, spec.lease_end, &mut warnings, self.names);
             for index in chosen {
                 shows.push(self.show(index, &needs, file)?);
@@ -219,15 +222,47 @@ impl Bidder<'_> {
         }])
     }
 
-    /// Units of a requirement that an attested machine can serve at once; `None` if nothing limits them.
+    /// Units of a requirement that an attested machine can serve beside its running assignments; `None` if nothing limits them.
     fn units(&self, credential: &CredentialFile, need: &Requirement) -> Option<u32> {
         let record = self.names.type_of(&need.type_id)?;
         let attested = attested_claim(credential);
+        let reserved = self.reserved(&need.type_id, &credential.asset());
         let per_field = record.schema.consumables().filter_map(|field| {
             let each = need.requirement.amount(field).filter(|each| *each > 0)?;
-            attested.amount(field)?.checked_div(each)
+            let taken = reserved.get(field).copied().unwrap_or(0);
+            attested
+                .amount(field)?
+                .saturating_sub(taken)
+                .checked_div(each)
         });
         per_field.min()
+    }
+
+    /// What running assignments use up of a machine, by field. A peer that does not say is no obstacle: the ledger will.
+    fn reserved(&self, type_id: &TypeId, asset: &FieldBytes) -> Vec<u32> {
+        let client = &self.actor.client;
+        let cleared = client.auctions().unwrap_or_default().into_iter();
+        let cleared = cleared.filter(|it| it.phase == Phase::Cleared);
+        let details = cleared.filter_map(|it| client.auction(&it.auction).ok());
+        let mut sum: Vec<u32> = Vec::new();
+        for detail in details {
+            for award in detail
+                .awards
+                .iter()
+                .filter(|a| a.asset == *asset && a.state.is_running())
+            {
+                let class = super::words::task_of(&detail.spec, award.task)
+                    .and_then(|task| detail.spec.classes.get(usize::from(task.class)));
+                let needs = class.into_iter().flat_map(|c| &c.requirements);
+                for need in needs.filter(|need| need.type_id == *type_id) {
+                    sum.resize(need.requirement.0.len().max(sum.len()), 0);
+                    for (index, total) in sum.iter_mut().enumerate() {
+                        *total = total.saturating_add(need.requirement.amount(index).unwrap_or(0));
+                    }
+                }
+            }
+        }
+        sum
     }
 
     fn show(&self, index: usize, needs: &Needs<'_>, file: &BidFile) -> Result<Show, Problem> {
@@ -453,6 +488,8 @@ struct Needs<'a> {
     accepted: IssuerMask,
     /// Most distinct issuers any of them wants.
     distinct: u8,
+    /// What running assignments of earlier auctions use up of the machine, by field.
+    reserved: Vec<u32>,
 }
 
 impl<'a> Needs<'a> {
@@ -478,6 +515,7 @@ impl<'a> Needs<'a> {
                 .map(|(_, need, _)| need.min_issuers)
                 .max()
                 .unwrap_or(1),
+            reserved: Vec::new(),
             classes,
         }
     }
@@ -524,7 +562,8 @@ impl<'a> Needs<'a> {
         chosen.into_iter().map(|(index, _)| index).collect()
     }
 
-    /// The least that covers what is attested of the classes' needs: sums of what is used up, maxima of the rest.
+    /// The least that covers the classes' needs, as far as it is attested: sums of what is used up (by running assignments too), maxima of
+    /// the rest.
     fn claim(&self, schema: &ClaimSchema, attested: &Claim) -> Claim {
         let fields = schema.fields.iter().enumerate().zip(&attested.0);
         let values = fields.map(|((index, field), attested)| {
@@ -541,7 +580,8 @@ impl<'a> Needs<'a> {
                         _ => 0,
                     });
                     let least = if consumable {
-                        amounts.fold(0, u32::saturating_add)
+                        let before = self.reserved.get(index).copied().unwrap_or(0);
+                        amounts.fold(before, u32::saturating_add)
                     } else {
                         amounts.max().unwrap_or(0)
                     };

@@ -1,0 +1,268 @@
+//! Everything a person does by hand, command by command, on a network of one validator: attest, open, bid, accept, deliver, confirm,
+//! reject, explain, take away a certificate and check it. A machine with a running assignment bids again with what it has left.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
+mod common;
+
+use common::{Peer, run, tender, until};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use tender_p2p::cli::{client::Client, place::Place};
+
+/// A network of one validator and the files written on the way.
+struct Net {
+    dir: tempfile::TempDir,
+    _peer: Peer,
+    api: Client,
+}
+
+impl Net {
+    fn new() -> Net {
+        let dir = tempfile::tempdir().unwrap();
+        let net = dir.path().join("net");
+        tender([
+            "testnet",
+            "--validators",
+            "1",
+            "--followers",
+            "0",
+            "--agents",
+            "ann,bob",
+            "--block-interval-ms",
+            "200",
+            "--output",
+            net.to_str().unwrap(),
+        ])
+        .ok();
+        let home = net.join("validator-0");
+        let peer = Peer::start(&home);
+        until("the peer is up", || {
+            Place::at(&home).client().and_then(|c| c.status()).is_ok()
+        });
+        let api = Place::at(&home).client().unwrap();
+        Net {
+            dir,
+            _peer: peer,
+            api,
+        }
+    }
+
+    fn home(&self, who: &str) -> PathBuf {
+        self.dir.path().join("net").join(who)
+    }
+
+    fn write(&self, name: &str, value: &serde_json::Value) -> String {
+        let path = self.dir.path().join(name);
+        std::fs::write(&path, value.to_string()).unwrap();
+        path.display().to_string()
+    }
+
+    /// Runs a command from somebody's home at the one peer.
+    fn as_(&self, who: &str, line: &str) -> common::Ran {
+        run(&format!(
+            "{line} --home {} --api {}",
+            self.home(who).display(),
+            self.api.url()
+        ))
+    }
+
+    fn key(&self, who: &str) -> String {
+        let keys = run(&format!(
+            "keys show --json --home {}",
+            self.home(who).display()
+        ))
+        .json();
+        keys["agent"].as_str().unwrap().to_owned()
+    }
+
+    fn attest(&self, who: &str, serial: &str, cpu: u32, flags: &str) {
+        let machine = json!({ "serial": serial, "attributes": { "cpu_milli": cpu, "memory_mib": 65536, "gpu_model": "none", "region": "uk", "skills": "docker" } });
+        let inventory = self.write("machine.json", &machine);
+        let directory = self.home(who).join("credentials");
+        std::fs::create_dir_all(&directory).unwrap();
+        let output = directory.join(format!("{serial}.json"));
+        let line = format!(
+            "issuer attest {inventory} --holder {} --output {} {flags}",
+            self.key(who),
+            output.display()
+        );
+        assert!(
+            self.as_("issuer-acme-labs", &line)
+                .ok()
+                .contains("attested")
+        );
+    }
+
+    fn open(&self, title: &str, tasks: serde_json::Value) -> String {
+        let needs = json!({ "cpu_milli": 4000, "skills": ["docker"] });
+        let file = self.write("auction.json", &json!({
+            "title": title, "bidding_seconds": 6, "lease_seconds": 3600, "tasks": tasks,
+            "classes": { "small": { "requires": [{ "type": "resources/v1", "needs": needs, "evidence": ["proof", "attestation"] }] } },
+        }));
+        let opened = self
+            .as_("opener", &format!("auction open {file} --json"))
+            .json();
+        let id = opened["auction"].as_str().unwrap().to_owned();
+        self.wait(&id, "bidding");
+        id
+    }
+
+    fn wait(&self, id: &str, phase: &str) {
+        until(phase, || {
+            let listed = self.as_("opener", "auction list --json").json();
+            listed
+                .as_array()
+                .unwrap()
+                .iter()
+                .any(|it| it["auction"] == id && it["phase"] == phase)
+        });
+    }
+}
+
+#[test]
+fn everything_by_hand_and_a_leased_machine_bids_again_with_what_is_left() {
+    let net = Net::new();
+    net.attest("agent-ann", "ann-box", 10_000, "");
+    net.attest("agent-bob", "bob-box", 8_000, "--attestation");
+    let secret = net.home("agent-ann").join("credentials/ann-box.json");
+    let mode =
+        std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(secret).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
+
+    // First auction: three tasks, two bidders, one above the reserve.
+    let tasks = json!([
+        { "name": "index", "class": "small", "reserve": 900, "spec": { "image": "indexer" } },
+        { "name": "backup", "class": "small", "reserve": 500 },
+        { "name": "mirror", "class": "small", "reserve": 100 },
+    ]);
+    let id = net.open("by hand", tasks);
+    let short = &id[..8];
+    net.as_("agent-ann", &format!("bid {short} --price nothing=5"))
+        .fails(1, &["prices.nothing", "no such task", "index"]);
+    net.as_(
+        "agent-ann",
+        &format!("bid {short} --price index=5 --slots huge=1"),
+    )
+    .fails(1, &["slots.huge", "small"]);
+    net.as_("opener", &format!("bid {short} --price index=5"))
+        .fails(1, &["no credential", "issuer attest"]);
+    net.as_(
+        "agent-ann",
+        &format!("bid {short} --price index=400 --price mirror=300 --slots small=1"),
+    )
+    .ok();
+    let bid = net.write(
+        "bid.json",
+        &json!({ "prices": { "index": 600, "backup": 200, "mirror": 300 } }),
+    );
+    assert!(
+        net.as_("agent-bob", &format!("bid {short} --file {bid}"))
+            .ok()
+            .contains("3 tasks")
+    );
+    net.wait(&id, "cleared");
+
+    // Who won what, and why not.
+    let (ann, bob) = (net.key("agent-ann"), net.key("agent-bob"));
+    let explained = net.as_("agent-ann", &format!("explain {short} {ann}")).ok();
+    assert!(
+        explained.contains("index for 400: won: paid 600")
+            && explained.contains("above the reserve of 100"),
+        "{explained}"
+    );
+    let explained = net
+        .as_("agent-bob", &format!("explain {short} {}", &bob[..10]))
+        .ok();
+    assert!(
+        explained.contains("index for 600: outbid by")
+            && explained.contains("backup for 200: won: paid 500"),
+        "{explained}"
+    );
+    let shown = net.as_("opener", &format!("auction show {short}")).ok();
+    assert!(
+        shown.contains("unfilled: every bid asked more than the reserve"),
+        "{shown}"
+    );
+
+    // The life of two assignments.
+    let result = net.write("result.bin", &json!("done"));
+    net.as_("agent-bob", &format!("accept {short} --task index"))
+        .fails(1, &["no such assignment", "auction show"]);
+    net.as_("agent-ann", &format!("accept {short} --task index"))
+        .ok();
+    net.as_("agent-ann", &format!("accept {short} --task index"))
+        .fails(1, &["refused"]);
+    net.as_("agent-bob", &format!("accept {short} --task backup"))
+        .ok();
+    net.as_(
+        "agent-bob",
+        &format!("deliver {short} --task backup --result {result}"),
+    )
+    .ok();
+    net.as_("opener", &format!("reject {short} --task backup"))
+        .ok();
+
+    // Second auction, while ann's machine serves the first: 4000 of its 10,000 milli-cores are taken.
+    let more = net.open("another", json!([{ "name": "one", "class": "small", "reserve": 50 }, { "name": "two", "class": "small", "reserve": 50 }]));
+    let two = "--price one=10 --price two=10";
+    net.as_("agent-ann", &format!("bid {more} {two} --slots small=2"))
+        .fails(1, &["no_capacity"]);
+    net.as_("agent-ann", &format!("bid {more} {two}")).ok();
+    let slots = net.api.auction(&more.parse().unwrap()).unwrap();
+    assert_eq!(slots.live_bids.len(), 1);
+    net.as_(
+        "agent-ann",
+        &format!("deliver {short} --task index --result {result}"),
+    )
+    .ok();
+    net.as_("opener", &format!("confirm {short} --task 0")).ok();
+    net.wait(&id, "finished");
+
+    // Certificates outlive the auction.
+    let genesis = net.dir.path().join("net/genesis.json");
+    for (flags, says) in [
+        (format!("--bidder {ann}"), "won, to be paid 600"),
+        (format!("--task index --bidder {bob}"), "lost: outbid"),
+        ("--task mirror".into(), "unfilled"),
+    ] {
+        let path: &Path = &net.dir.path().join("certificate.json");
+        net.as_(
+            "opener",
+            &format!("certificate {short} {flags} --output {}", path.display()),
+        )
+        .ok();
+        let said = run(&format!(
+            "verify {} --genesis {}",
+            path.display(),
+            genesis.display()
+        ))
+        .ok();
+        assert!(said.contains(says), "{said}");
+    }
+    let printed = net
+        .as_("opener", &format!("certificate {short} --task index"))
+        .ok();
+    let path = net.dir.path().join("printed.json");
+    std::fs::write(&path, printed).unwrap();
+    run(&format!(
+        "verify {} --genesis {}",
+        path.display(),
+        genesis.display()
+    ))
+    .ok();
+    net.as_("opener", &format!("certificate {short} --task nothing"))
+        .fails(1, &["no task `nothing`", "index, backup, mirror"]);
+    // While the peer runs, the audit asks it.
+    run(&format!(
+        "audit --genesis {} --home {}",
+        genesis.display(),
+        net.home("validator-0").display()
+    ))
+    .ok();
+}
