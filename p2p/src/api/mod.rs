@@ -21,7 +21,7 @@
 //! It has no users and no encryption: it binds to loopback unless told otherwise, and then refuses requests whose `Host` or `Origin`
 //! is another name (a web page must not reach it by DNS rebinding). Every error is an [`types::ApiError`].
 //!
-//! Bounds: [`MAX_BODY_BYTES`], [`REQUEST_TIMEOUT`], [`MAX_CONNECTIONS`], [`MAX_READS`] answers that read the disk at once.
+//! Bounds: [`MAX_BODY_BYTES`], [`REQUEST_TIMEOUT`], [`MAX_CONNECTIONS`], and so many answers that read the disk at once.
 
 mod auctions;
 pub mod blocks;

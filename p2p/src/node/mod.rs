@@ -84,7 +84,7 @@ pub struct NodeConfig {
     pub bootstrap: Vec<Multiaddr>,
     /// The HTTP API, if it is to be served.
     pub api: Option<ApiSection>,
-    /// Where to write the bound addresses ([`Addresses`]), if anywhere.
+    /// Where to write the bound addresses ([`crate::config::Addresses`]), if anywhere.
     pub addresses: Option<PathBuf>,
 }
 
