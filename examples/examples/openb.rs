@@ -355,7 +355,7 @@ fn price(index: usize, machine: &Machine, job: &Job) -> u64 {
     list * (100 + 3 * (index as u64 % 8)) / 100
 }
 
-/// What a machine offers: it walks the classes it is large enough for round and round from one of its own, taking a slot wherever the job still fits, at most one
+/// What a machine offers: it walks the classes it is large enough for round and round, from one of its own (every eighth from the largest), taking a slot wherever the job still fits, at most one
 /// per job of the class. Capacity is shared out before anybody knows who wins: that is what a bid can express.
 fn offer(index: usize, machine: &Machine, jobs: &[Job]) -> BidFile {
     let mut classes: BTreeMap<String, Vec<&Job>> = BTreeMap::new();
@@ -374,7 +374,14 @@ fn offer(index: usize, machine: &Machine, jobs: &[Job]) -> BidFile {
     let mut left = whole;
     let mut slots: BTreeMap<String, u32> = BTreeMap::new();
     let mut idle = 0;
-    let mut at = index * 5;
+    let largest = order
+        .iter()
+        .enumerate()
+        .max_by_key(|(_, (_, members))| (members[0].gpu_milli, members[0].cpu_milli));
+    let mut at = match largest {
+        Some((position, _)) if index % 8 == 0 => position,
+        _ => index * 5,
+    };
     while idle < order.len() {
         let (class, members) = order[at % order.len()];
         let taken = slots.get(class).copied().unwrap_or(0);
