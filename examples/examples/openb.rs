@@ -379,7 +379,7 @@ fn offer(index: usize, machine: &Machine, jobs: &[Job]) -> BidFile {
         .enumerate()
         .max_by_key(|(_, (_, members))| (members[0].gpu_milli, members[0].cpu_milli));
     let mut at = match largest {
-        Some((position, _)) if index % 8 == 0 => position,
+        Some((position, _)) if index.is_multiple_of(8) => position,
         _ => index * 5,
     };
     while idle < order.len() {

@@ -1,16 +1,11 @@
-//! How a bid comes about: from prices by name to a sealed, proven, signed transaction.
+//! What a bid file comes to on an auction: which machine, how many slots, and what to claim with which credential.
 //!
-//! ```text
-//!  BidFile ─plan─▶ entries, slots, what to claim with which credential ─seal─▶ ciphertext ─prove, sign─▶ Bid ─submit─▶ block
-//!                                                                                      └── again under a fresh root ──┘
-//! ```
-//!
-//! Proofs are bound to the ciphertext, so sealing comes first; a registry root that went stale between proving and the block costs one
-//! more proof, not a new bid.
+//! Invariant: nothing is claimed that the priced classes and the machine's running assignments do not need, unless the bid file says so.
 
-use super::{actor::Actor, error::Failure, prover::Prover};
+use super::Bidder;
 use crate::{
     api::types::{AuctionDetail, Phase},
+    cli::words::task_of,
     documents::{
         bid::BidFile,
         credential::{Content, CredentialFile},
@@ -18,38 +13,13 @@ use crate::{
         names::{Names, attribute_schema, requirement},
     },
 };
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::collections::{BTreeMap, BTreeSet};
 use tender_auction::{
-    bid::{Bid, BidContent, ClassSlots, MAX_SEQUENCE},
-    seal::{Associated, BidBody, CommitteeKey, seal},
+    bid::ClassSlots,
     task::{AuctionSpec, Class, MAX_REQUIREMENTS, Requirement},
-    transaction::Transaction,
 };
-use tender_circuits::{
-    Claim, ClaimSchema, Evidence, FieldValue, IssuerMask, MerklePath, ProofBytes, ProofEvidence,
-    Rule, prove,
-};
-use tender_wire::{BidId, FieldBytes, Height, Price, TypeId};
-
-/// How often a bid is proven anew because its root went stale meanwhile.
-const ATTEMPTS: usize = 4;
-/// How long to wait for a bid's block.
-const COMMIT_WITHIN: Duration = Duration::from_secs(60);
-
-/// An agent that bids.
-pub struct Bidder<'a> {
-    /// Its key and peer.
-    pub actor: &'a Actor,
-    /// Its proving keys.
-    pub prover: &'a Prover,
-    /// What it is attested for.
-    pub credentials: &'a [CredentialFile],
-    /// Names of the chain.
-    pub names: &'a Names,
-}
+use tender_circuits::{Claim, ClaimSchema, FieldValue, IssuerMask, Rule};
+use tender_wire::{FieldBytes, Price, TypeId, UnixTime};
 
 /// What a bid will say, before it is sealed and proven.
 #[derive(Clone, Debug)]
@@ -77,29 +47,7 @@ pub struct Show {
     pub issuers: IssuerMask,
 }
 
-/// A bid that is in a block.
-#[derive(Clone, Debug)]
-pub struct Placed {
-    /// The bid.
-    pub bid: Box<Bid>,
-    /// Its id.
-    pub id: BidId,
-    /// Its block.
-    pub height: Height,
-    /// How often its proofs were made.
-    pub attempts: usize,
-}
-
 impl Bidder<'_> {
-    /// Plans, seals, proves, submits, and waits for the block.
-    ///
-    /// # Errors
-    /// [`Failure`]: a problem of the bid, the prover's refusal, or the peer's.
-    pub fn bid(&self, auction: &AuctionDetail, file: &BidFile) -> Result<Placed, Failure> {
-        let plan = self.plan(auction, file).map_err(problem)?;
-        self.place(auction, &plan)
-    }
-
     /// What a bid file comes to on this auction.
     ///
     /// # Errors
@@ -251,7 +199,7 @@ impl Bidder<'_> {
                 .iter()
                 .filter(|a| a.asset == *asset && a.state.is_running())
             {
-                let class = super::words::task_of(&detail.spec, award.task)
+                let class = task_of(&detail.spec, award.task)
                     .and_then(|task| detail.spec.classes.get(usize::from(task.class)));
                 let needs = class.into_iter().flat_map(|c| &c.requirements);
                 for need in needs.filter(|need| need.type_id == *type_id) {
@@ -309,174 +257,6 @@ impl Bidder<'_> {
             issuers,
         })
     }
-
-    /// Seals, proves and submits a plan, again under a fresh root where the first went stale.
-    ///
-    /// # Errors
-    /// [`Failure`], as for [`Self::bid`].
-    pub fn place(&self, auction: &AuctionDetail, plan: &Plan) -> Result<Placed, Failure> {
-        let mut draft = self.seal(auction, plan)?;
-        let mut attempts = 0usize;
-        loop {
-            attempts = attempts.saturating_add(1);
-            let bid = self.prove(auction, plan, &mut draft)?;
-            let sent = self
-                .actor
-                .client
-                .submit(&Transaction::Bid(Box::new(bid.clone())));
-            match sent.and_then(|hash| self.actor.client.wait_committed(&hash, COMMIT_WITHIN)) {
-                Ok(height) => {
-                    return Ok(Placed {
-                        id: bid.content.id(),
-                        bid: Box::new(bid),
-                        height,
-                        attempts,
-                    });
-                }
-                Err(failure) if is_stale(&failure) && attempts < ATTEMPTS => {}
-                Err(failure) => return Err(failure),
-            }
-        }
-    }
-
-    /// The bid with its sealed part, without evidences.
-    ///
-    /// # Errors
-    /// [`Failure`] if the auction takes no bids now, or randomness is not to be had.
-    pub fn seal(&self, auction: &AuctionDetail, plan: &Plan) -> Result<BidContent, Failure> {
-        let summary = &auction.summary;
-        if summary.phase != Phase::Bidding {
-            let what = format!(
-                "auction {} takes no bids: {}",
-                summary.auction.short(),
-                super::auction::phase(summary.phase)
-            );
-            let next = match summary.phase {
-                Phase::Keys => {
-                    "try again in a moment: bidding starts when the validators have posted their seal keys"
-                }
-                _ => "see `tender auction list` for auctions that are open",
-            };
-            return Err(Failure::new(what, next));
-        }
-        let (keys, threshold) = committee(auction)?;
-        let first = plan
-            .shows
-            .first()
-            .and_then(|show| self.credentials.get(show.credential));
-        let asset = first
-            .map(CredentialFile::asset)
-            .ok_or_else(|| Failure::new("the bid shows nothing", "have a machine attested"))?;
-        let bidder = self.actor.key.public();
-        let live = auction
-            .live_bids
-            .iter()
-            .find(|b| b.asset == asset && b.bidder == bidder);
-        let sequence = live.map_or(0, |b| b.sequence.saturating_add(1));
-        if sequence >= MAX_SEQUENCE {
-            return Err(Failure::new(
-                format!("{} was bid with {sequence} times already", plan.machine),
-                "the last bid stands",
-            ));
-        }
-        let body = BidBody {
-            salt: random()?,
-            entries: plan.entries.clone(),
-        };
-        let body = body
-            .encode(usize::from(auction.spec.max_entries))
-            .map_err(|e| Failure::new(e.to_string(), "price fewer tasks"))?;
-        let associated = Associated {
-            chain: self.actor.chain,
-            auction: summary.auction,
-            bidder,
-            asset,
-            sequence,
-        };
-        let sealed = seal(&keys, threshold, &associated, &body, random()?)
-            .map_err(|e| Failure::new(e.to_string(), "please report this"))?;
-        Ok(BidContent {
-            auction: summary.auction,
-            bidder,
-            sequence,
-            asset,
-            evidences: Vec::new(),
-            slots: plan.slots.clone(),
-            sealed,
-        })
-    }
-
-    /// Makes the evidences under the newest root, and signs.
-    ///
-    /// # Errors
-    /// [`Failure`] if the prover refuses, naming the constraint, or a credential is not in the registry.
-    pub fn prove(
-        &self,
-        auction: &AuctionDetail,
-        plan: &Plan,
-        content: &mut BidContent,
-    ) -> Result<Bid, Failure> {
-        content.evidences.clear();
-        for show in &plan.shows {
-            let evidence = self.evidence(auction, show, content)?;
-            content.evidences.push(evidence);
-        }
-        Ok(content.clone().sign(&self.actor.chain, &self.actor.key))
-    }
-
-    fn evidence(
-        &self,
-        auction: &AuctionDetail,
-        show: &Show,
-        content: &BidContent,
-    ) -> Result<Evidence, Failure> {
-        let file = self
-            .credentials
-            .get(show.credential)
-            .ok_or_else(|| Failure::new("no such credential", ""))?;
-        let credential = match &file.content {
-            Content::Attestation(attestation) => {
-                return Ok(Evidence::Attestation(attestation.clone()));
-            }
-            Content::Credential { credential, .. } => credential,
-        };
-        let record = self
-            .names
-            .type_of(&file.type_id)
-            .ok_or_else(|| Failure::new("no such type on this chain", ""))?;
-        let found = self.actor.client.leaf(&credential.leaf()).map_err(|failure| {
-            let next = "the issuer revoked it, or its block is not here yet; ask the issuer to attest the machine again";
-            Failure { next: next.into(), what: format!("{} by {}: {}", file.serial, file.issuer, failure.what), ..failure }
-        })?;
-        let path = MerklePath {
-            index: found.index,
-            siblings: found.siblings,
-        };
-        let mut evidence = ProofEvidence {
-            type_id: file.type_id,
-            registry_root: found.root,
-            asset: credential.asset,
-            issuers: show.issuers,
-            claim: show.claim.clone(),
-            proof: ProofBytes([0; 128]),
-        };
-        let statement = evidence.statement(
-            &self.actor.chain,
-            &content.auction,
-            &content.bidder,
-            content.sequence,
-            &content.ciphertext_hash(),
-            auction.spec.lease_end,
-        );
-        let key = self.prover.key(record)?;
-        evidence.proof = prove(&key, credential, &path, &statement, random()?).map_err(|e| {
-            Failure::new(
-                format!("the prover refuses: {e}"),
-                "claim no more than is attested: `tender bid --help`",
-            )
-        })?;
-        Ok(Evidence::Proof(evidence))
-    }
 }
 
 /// What the priced classes need of one type.
@@ -524,7 +304,7 @@ impl<'a> Needs<'a> {
     fn choose(
         &self,
         held: &[(usize, &CredentialFile)],
-        lease_end: tender_wire::UnixTime,
+        lease_end: UnixTime,
         warnings: &mut Vec<String>,
         names: &Names,
     ) -> Vec<usize> {
@@ -614,9 +394,7 @@ fn masks<'v>(values: impl Iterator<Item = (&'v FieldValue, u32)>) -> impl Iterat
 }
 
 fn priced_classes<'s>(spec: &'s AuctionSpec, entries: &[(u32, Price)]) -> BTreeMap<u16, &'s Class> {
-    let tasks = entries
-        .iter()
-        .filter_map(|(task, _)| super::words::task_of(spec, *task));
+    let tasks = entries.iter().filter_map(|(task, _)| task_of(spec, *task));
     tasks
         .filter_map(|task| Some((task.class, spec.classes.get(usize::from(task.class))?)))
         .collect()
@@ -635,50 +413,4 @@ pub fn attested_claim(file: &CredentialFile) -> &Claim {
         Content::Credential { credential, .. } => &credential.attributes,
         Content::Attestation(attestation) => &attestation.claim,
     }
-}
-
-fn committee(auction: &AuctionDetail) -> Result<(Vec<CommitteeKey>, usize), Failure> {
-    let broken = |what: &str| {
-        Failure::new(
-            format!("the peer's answer {what}"),
-            "check that it runs the same version",
-        )
-    };
-    let keys = auction
-        .committee
-        .iter()
-        .map(|text| text.parse())
-        .collect::<Result<_, _>>();
-    let keys =
-        keys.map_err(|e: tender_wire::ParseIdError| broken(&format!("names a bad seal key: {e}")))?;
-    let threshold = auction.threshold.and_then(|t| usize::try_from(t).ok());
-    Ok((keys, threshold.ok_or_else(|| broken("names no threshold"))?))
-}
-
-fn is_stale(failure: &Failure) -> bool {
-    failure.is_code("unknown_root") || failure.is_code("root_too_old")
-}
-
-fn problem(problem: Problem) -> Failure {
-    let Problem {
-        field,
-        problem,
-        next,
-    } = problem;
-    Failure::new(format!("bid: {field}: {problem}"), next)
-}
-
-/// Fresh randomness from the operating system.
-///
-/// # Errors
-/// [`Failure`] if it has none.
-pub fn random() -> Result<[u8; 32], Failure> {
-    let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes).map_err(|e| {
-        Failure::new(
-            format!("the system gives no randomness: {e}"),
-            "try again; nothing was signed",
-        )
-    })?;
-    Ok(bytes)
 }
