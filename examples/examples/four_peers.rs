@@ -1,6 +1,6 @@
 //! Four validators in one process agree on a transaction: real peers over loopback, each with its own store and vote log.
 //!
-//! `cargo run --release --example four_peers`
+//! `cargo run --release -p tender-examples --example four_peers`
 
 #![allow(clippy::arithmetic_side_effects, clippy::indexing_slicing)] // its own small numbers, no stranger's
 

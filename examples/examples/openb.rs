@@ -2,17 +2,16 @@
 //! validator processes.
 //!
 //! Machines become credentials and proofs, jobs become tasks with their requirements as they stand; prices follow the rule in
-//! [`prices`]. What the data does not say is left out of the requirements (disk, bandwidth, GPU memory, region) or the same for
+//! `tender_examples::openb`. What the data does not say is left out of the requirements (disk, bandwidth, GPU memory, region) or the same for
 //! all (region `us-east`, skill `cuda`).
 //!
-//! `cargo run --release --example openb`; the data is expected at `../shared/data/openb` beside the repository, or where
+//! `cargo run --release -p tender-examples --example openb`; the data is expected at `../shared/data/openb` beside the repository, or where
 //! `OPENB_DATA` says.
 
 #![allow(clippy::arithmetic_side_effects, clippy::indexing_slicing)] // its own small numbers, no stranger's
 
 use std::{
     collections::BTreeMap,
-    error::Error,
     path::{Path, PathBuf},
     process::{Child, Command, ExitCode, Stdio},
     sync::atomic::{AtomicUsize, Ordering},
@@ -21,9 +20,11 @@ use std::{
 use tender_auction::{
     genesis::Genesis,
     outcome::{EntryOutcome, OutcomeRecord, UnitOutcome},
-    seal::MAX_BID_ENTRIES,
 };
 use tender_circuits::EvidenceKind;
+use tender_examples::openb::{
+    Job, Machine, Outcome, auction_file, inventory, jobs, machines, offer,
+};
 use tender_p2p::{
     api::types::{AuctionDetail, Phase},
     cli::{
@@ -38,17 +39,10 @@ use tender_p2p::{
         verify::verify_file,
         words::{Reader, by_key},
     },
-    documents::{
-        Access, auction::AuctionFile, bid::BidFile, credential::CredentialFile,
-        inventory::InventoryFile, names::Names, write_bytes,
-    },
+    documents::{Access, credential::CredentialFile, names::Names, write_bytes},
 };
 use tender_wire::{AuctionId, SecretKey, UnixTime};
 
-type Outcome<T> = Result<T, Box<dyn Error>>;
-
-const MACHINES: usize = 64;
-const JOBS: usize = 48;
 const BLOCK_INTERVAL_MS: u64 = 500;
 
 fn main() -> ExitCode {
@@ -77,24 +71,6 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// A machine of the cluster.
-struct Machine {
-    name: String,
-    cpu_milli: u64,
-    memory_mib: u64,
-    gpu_milli: u64,
-    model: String,
-}
-
-/// A job of the cluster.
-struct Job {
-    name: String,
-    cpu_milli: u64,
-    memory_mib: u64,
-    gpu_milli: u64,
-    models: Vec<String>,
 }
 
 fn run(data: &Path, directory: &Path) -> Outcome<()> {
@@ -145,7 +121,6 @@ fn run(data: &Path, directory: &Path) -> Outcome<()> {
         &net,
         &names,
         &detail,
-        &file,
         &machines,
         &jobs,
         &agents,
@@ -275,149 +250,11 @@ fn attest(
     Ok(attested.into_iter().map(|(file, _)| file).collect())
 }
 
-fn inventory(machine: &Machine) -> Outcome<InventoryFile> {
-    Ok(serde_json::from_value(serde_json::json!({
-        "serial": machine.name,
-        "attributes": {
-            "cpu_milli": machine.cpu_milli,
-            "memory_mib": machine.memory_mib,
-            "gpu_milli": machine.gpu_milli,
-            "gpu_model": if machine.model.is_empty() { "none" } else { &machine.model },
-            "region": "us-east",
-            "skills": if machine.gpu_milli > 0 { vec!["cuda"] } else { vec![] },
-        },
-    }))?)
-}
-
-/// Jobs of one shape share a class; every job is its own task.
-fn auction_file(jobs: &[Job]) -> Outcome<AuctionFile> {
-    let mut classes = BTreeMap::new();
-    let mut tasks = Vec::new();
-    for job in jobs {
-        let class = class_of(job);
-        let mut needs = serde_json::json!({
-            "cpu_milli": job.cpu_milli, "memory_mib": job.memory_mib, "gpu_milli": job.gpu_milli,
-        });
-        if !job.models.is_empty() {
-            needs["gpu_model"] = job.models.clone().into();
-        }
-        if job.gpu_milli > 0 {
-            needs["skills"] = vec!["cuda"].into();
-        }
-        classes.insert(
-            class.clone(),
-            serde_json::json!({ "requires": [{ "type": "resources/v1", "needs": needs }] }),
-        );
-        tasks
-            .push(serde_json::json!({ "name": job.name, "class": class, "reserve": reserve(job) }));
-    }
-    Ok(serde_json::from_value(serde_json::json!({
-        "title": "openb: 48 jobs of a production cluster",
-        "bidding_seconds": 60, "lease_seconds": 86_400, "classes": classes, "tasks": tasks,
-    }))?)
-}
-
-fn class_of(job: &Job) -> String {
-    let models = if job.models.is_empty() {
-        String::new()
-    } else {
-        format!("-{}", job.models.join("+"))
-    };
-    format!(
-        "cpu{}-mem{}-gpu{}{models}",
-        job.cpu_milli, job.memory_mib, job.gpu_milli
-    )
-}
-
-/// List price of a job's resources for a night: 4 a core, 1 a GiB, and per GPU by model. Invented, and the same for all.
-fn list_price(cpu_milli: u64, memory_mib: u64, gpu_milli: u64, model: &str) -> u64 {
-    let per_gpu = match model {
-        "P100" => 60,
-        "T4" => 45,
-        "V100M16" => 110,
-        "V100M32" => 140,
-        "A10" => 90,
-        "G2" => 100,
-        "G3" => 180,
-        _ => 0,
-    };
-    (cpu_milli * 4 + gpu_milli * per_gpu) / 1000 + memory_mib / 1024 + 1
-}
-
-/// What a job's owner pays at most: one and a half times the list price on a V100M16.
-fn reserve(job: &Job) -> u64 {
-    list_price(job.cpu_milli, job.memory_mib, job.gpu_milli, "V100M16") * 3 / 2
-}
-
-/// What machine `index` asks: the list price on its model, up to 21 % dearer in steps of 3 % by its number.
-fn price(index: usize, machine: &Machine, job: &Job) -> u64 {
-    let list = list_price(job.cpu_milli, job.memory_mib, job.gpu_milli, &machine.model);
-    list * (100 + 3 * (index as u64 % 8)) / 100
-}
-
-/// What a machine offers: it walks the classes it is large enough for round and round, from one of its own (every eighth from the largest), taking a slot wherever the job still fits, at most one
-/// per job of the class. Capacity is shared out before anybody knows who wins: that is what a bid can express.
-fn offer(index: usize, machine: &Machine, jobs: &[Job]) -> BidFile {
-    let mut classes: BTreeMap<String, Vec<&Job>> = BTreeMap::new();
-    for job in jobs
-        .iter()
-        .filter(|job| job.models.is_empty() || job.models.contains(&machine.model))
-    {
-        classes.entry(class_of(job)).or_default().push(job);
-    }
-    let fits = |job: &Job, (cpu, memory, gpu): (u64, u64, u64)| {
-        job.cpu_milli <= cpu && job.memory_mib <= memory && job.gpu_milli <= gpu
-    };
-    let whole = (machine.cpu_milli, machine.memory_mib, machine.gpu_milli);
-    classes.retain(|_, members| fits(members[0], whole));
-    let order: Vec<_> = classes.iter().collect();
-    let mut left = whole;
-    let mut slots: BTreeMap<String, u32> = BTreeMap::new();
-    let mut idle = 0;
-    let largest = order
-        .iter()
-        .enumerate()
-        .max_by_key(|(_, (_, members))| (members[0].gpu_milli, members[0].cpu_milli));
-    let mut at = match largest {
-        Some((position, _)) if index.is_multiple_of(8) => position,
-        _ => index * 5,
-    };
-    while idle < order.len() {
-        let (class, members) = order[at % order.len()];
-        let taken = slots.get(class).copied().unwrap_or(0);
-        let job = members[0];
-        if fits(job, left) && (taken as usize) < members.len() {
-            left = (
-                left.0 - job.cpu_milli,
-                left.1 - job.memory_mib,
-                left.2 - job.gpu_milli,
-            );
-            slots.insert(class.clone(), taken + 1);
-            idle = 0;
-        } else {
-            idle += 1;
-        }
-        at += 1;
-    }
-    let offered = slots.keys().flat_map(|class| &classes[class]);
-    let prices = offered
-        .take(MAX_BID_ENTRIES)
-        .map(|job| (job.name.clone(), price(index, machine, job)));
-    BidFile {
-        machine: Some(machine.name.clone()),
-        prices: prices.collect(),
-        slots,
-        claim: None,
-        hide_issuer: false,
-    }
-}
-
 #[allow(clippy::too_many_arguments)]
 fn bid_all(
     net: &Testnet,
     names: &Names,
     detail: &AuctionDetail,
-    _file: &AuctionFile,
     machines: &[Machine],
     jobs: &[Job],
     agents: &[Actor],
@@ -574,53 +411,4 @@ fn until(what: &str, is_so: impl Fn() -> bool) -> Outcome<()> {
         std::thread::sleep(Duration::from_millis(100));
     }
     Ok(())
-}
-
-fn machines(data: &Path) -> Outcome<Vec<Machine>> {
-    let rows = rows(&data.join("openb_node_list_gpu_node.csv"), MACHINES)?;
-    let machine = |row: &BTreeMap<String, String>| -> Outcome<Machine> {
-        Ok(Machine {
-            name: row["sn"].clone(),
-            cpu_milli: row["cpu_milli"].parse()?,
-            memory_mib: row["memory_mib"].parse()?,
-            gpu_milli: row["gpu"].parse::<u64>()? * 1000,
-            model: row["model"].clone(),
-        })
-    };
-    rows.iter().map(machine).collect()
-}
-
-fn jobs(data: &Path) -> Outcome<Vec<Job>> {
-    let rows = rows(&data.join("openb_pod_list_default.csv"), JOBS)?;
-    let job = |row: &BTreeMap<String, String>| -> Outcome<Job> {
-        Ok(Job {
-            name: row["name"].clone(),
-            cpu_milli: row["cpu_milli"].parse()?,
-            memory_mib: row["memory_mib"].parse()?,
-            gpu_milli: row["num_gpu"].parse::<u64>()? * row["gpu_milli"].parse::<u64>()?,
-            models: row["gpu_spec"]
-                .split('|')
-                .filter(|m| !m.is_empty())
-                .map(str::to_owned)
-                .collect(),
-        })
-    };
-    rows.iter().map(job).collect()
-}
-
-/// The first rows of a CSV file without quoting, by column name.
-fn rows(path: &Path, count: usize) -> Outcome<Vec<BTreeMap<String, String>>> {
-    let text = std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
-    let mut lines = text.lines();
-    let columns: Vec<_> = lines.next().ok_or("an empty file")?.split(',').collect();
-    Ok(lines
-        .take(count)
-        .map(|line| {
-            columns
-                .iter()
-                .map(|c| (*c).to_owned())
-                .zip(line.split(',').map(str::to_owned))
-                .collect()
-        })
-        .collect())
 }

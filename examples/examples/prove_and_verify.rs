@@ -1,6 +1,6 @@
 //! Proves that a machine is attested for at least what a task needs, and verifies it: no chain, no network.
 //!
-//! `cargo run --release --example prove_and_verify`
+//! `cargo run --release -p tender-examples --example prove_and_verify`
 
 #![allow(clippy::arithmetic_side_effects, clippy::indexing_slicing)] // its own small numbers, no stranger's
 

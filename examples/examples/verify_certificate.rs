@@ -2,7 +2,7 @@
 //!
 //! The files are from a run of `tender dev`: a bidder that won a task, and one that lost.
 //!
-//! `cargo run --release --example verify_certificate`
+//! `cargo run --release -p tender-examples --example verify_certificate`
 
 #![allow(clippy::arithmetic_side_effects)] // its own small numbers
 

@@ -1,1 +1,3 @@
-//! Runnable examples, one idea each.
+//! What the runnable examples under `examples/` share.
+
+pub mod openb;
