@@ -414,3 +414,82 @@ pub fn attested_claim(file: &CredentialFile) -> &Claim {
         Content::Attestation(attestation) => &attestation.claim,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tender_auction::task::AcceptedKinds;
+    use tender_circuits::resources;
+
+    fn claim(json: &str) -> Claim {
+        let named = serde_json::from_str(json).unwrap();
+        resources::schema().claim_from_named(&named).unwrap()
+    }
+
+    fn requirement(json: &str) -> Requirement {
+        Requirement {
+            type_id: TypeId([1; 32]),
+            requirement: claim(json),
+            issuers: IssuerMask(0b11),
+            kinds: AcceptedKinds {
+                proof: true,
+                attestation: false,
+            },
+            min_issuers: 1,
+        }
+    }
+
+    /// What is claimed of an attested machine for these (requirement, units) and amounts reserved by running assignments.
+    fn claimed(attested: &str, needs: &[(&str, u32)], reserved: Vec<u32>) -> String {
+        let requirements: Vec<_> = needs.iter().map(|(json, _)| requirement(json)).collect();
+        let classes = requirements.iter().zip(needs);
+        let needs = Needs {
+            type_id: TypeId([1; 32]),
+            classes: classes
+                .map(|(need, (_, units))| ("class", need, *units))
+                .collect(),
+            accepted: IssuerMask(0b11),
+            distinct: 1,
+            reserved,
+        };
+        let schema = resources::schema();
+        schema.line(&needs.claim(&schema, &claim(attested)))
+    }
+
+    #[test]
+    fn no_more_is_claimed_than_needed_and_no_more_than_is_attested() {
+        let machine = r#"{ "cpu_milli": 64000, "gpu_milli": 4000, "gpu_memory_mib": 46068, "gpu_model": "L40S",
+            "region": "eu-west", "skills": ["cuda", "docker", "fp8"] }"#;
+        let slice =
+            r#"{ "cpu_milli": 2000, "gpu_milli": 250, "gpu_memory_mib": 14000, "skills": "cuda" }"#;
+        let eu = r#"{ "gpu_milli": 500, "gpu_memory_mib": 40000, "region": ["eu-west", "eu-north"], "skills": "docker" }"#;
+        for (needs, reserved, line) in [
+            // used-up amounts add up by units, the rest is the larger; what nobody asks for stays hidden
+            (
+                vec![(slice, 4), (eu, 2)],
+                vec![],
+                "cpu_milli 8000 mCPU, gpu_milli 2000 mGPU, gpu_memory_mib 40000 MiB per GPU, region eu-west+eu-north, skills cuda+docker",
+            ),
+            // running assignments are part of what must be covered
+            (
+                vec![(slice, 1)],
+                vec![1000, 0, 500],
+                "cpu_milli 3000 mCPU, gpu_milli 750 mGPU, gpu_memory_mib 14000 MiB per GPU, skills cuda",
+            ),
+            // never above what is attested, even where the need is
+            (
+                vec![(slice, 100)],
+                vec![],
+                "cpu_milli 64000 mCPU, gpu_milli 4000 mGPU, gpu_memory_mib 14000 MiB per GPU, skills cuda",
+            ),
+            // a machine outside the accepted set says where it is, and will lose
+            (
+                vec![(r#"{ "region": "japan" }"#, 1)],
+                vec![],
+                "region eu-west",
+            ),
+        ] {
+            assert_eq!(claimed(machine, &needs, reserved), line);
+        }
+    }
+}
