@@ -258,6 +258,32 @@ fn everything_by_hand_and_a_leased_machine_bids_again_with_what_is_left() {
     .ok();
     net.as_("opener", &format!("certificate {short} --task nothing"))
         .fails(1, &["no task `nothing`", "index, backup, mirror"]);
+    // A newcomer joins with nothing but the genesis file and one address, on whatever ports are free.
+    let home = net.dir.path().join("newcomer");
+    let said = run(&format!("keys new --home {}", home.display())).ok();
+    assert!(
+        said.contains("genesis.json") && said.contains("--bootstrap"),
+        "{said}"
+    );
+    run(&format!("start --home {}", home.display())).fails(1, &["genesis.json"]);
+    std::fs::copy(&genesis, home.join("genesis.json")).unwrap();
+    let validator = tender_p2p::config::Home::at(net.home("validator-0"))
+        .read_addresses()
+        .unwrap();
+    let bootstrap = validator.listen[0].to_string();
+    let _newcomer = Peer::start_with(
+        &home,
+        &["--port", "0", "--api-port", "0", "--bootstrap", &bootstrap],
+    );
+    let tip = net.api.status().unwrap().height;
+    until("the newcomer has caught up", || {
+        Place::at(&home)
+            .client()
+            .and_then(|c| c.status())
+            .is_ok_and(|s| s.height >= tip && s.validator.is_none())
+    });
+    let own = Place::at(&home).client().unwrap();
+    assert_eq!(own.block(tip).unwrap(), net.api.block(tip).unwrap());
     // While the peer runs, the audit asks it.
     run(&format!(
         "audit --genesis {} --home {}",

@@ -2,7 +2,7 @@
 
 use super::{error::Failure, out, start::told, testnet::make_keys};
 use crate::{
-    config::{Home, Role},
+    config::{Config, Home, Role},
     keystore::{KeyFile, KeyKind},
 };
 use clap::{Args, Subcommand};
@@ -12,7 +12,7 @@ use tender_wire::PublicKey;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum KeysCommand {
-    /// Make the keys of a home directory: agent, network identity, and for a validator consensus key and seal seed
+    /// Make a home directory: a configuration, and keys for agent and network (for a validator also consensus and seal)
     New(NewArgs),
     /// Show the public keys of a home directory
     Show(ShowArgs),
@@ -58,8 +58,24 @@ impl KeysCommand {
                 } else {
                     Role::Follower
                 };
-                make_keys(&Home::at(&args.home), role)?;
-                show(&args.home, args.json)
+                let home = Home::at(&args.home);
+                make_keys(&home, role)?;
+                if !home.config().exists() {
+                    let config = Config {
+                        role,
+                        ..Config::default()
+                    };
+                    config.create(&home.config()).map_err(told)?;
+                }
+                show(&args.home, args.json)?;
+                if !args.json && !home.genesis().exists() {
+                    out::say(format_args!(
+                        "  next: put the chain's genesis file at {}, and addresses of its peers under `bootstrap` in {} (or give --bootstrap to `tender start`)",
+                        home.genesis().display(),
+                        home.config().display(),
+                    ));
+                }
+                Ok(())
             }
             KeysCommand::Show(args) => show(&args.home, args.json),
         }

@@ -80,11 +80,16 @@ pub struct Peer {
 
 impl Peer {
     pub fn start(home: &Path) -> Peer {
+        Peer::start_with(home, &[])
+    }
+
+    pub fn start_with(home: &Path, flags: &[&str]) -> Peer {
         let _ = std::fs::remove_file(home.join("addresses.json"));
         let log = std::fs::File::create(home.join("log")).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_tender"))
             .args(["start", "--home"])
             .arg(home)
+            .args(flags)
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
