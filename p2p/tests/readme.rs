@@ -1,5 +1,5 @@
 //! What the README tells people to type: `tender` commands parse, `cargo` commands are run by CI.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use clap::Parser as _;
 use std::{fs, path::Path};
