@@ -47,7 +47,7 @@ pub struct SealKeyTx {
     pub key: CommitteeKey,
     /// Proof of knowledge of `e_i`.
     pub proof: KeyProof,
-    /// By the member ([`Tag::SignTx`]), over the fields above.
+    /// By the member ([`Tag::SignSealKey`]), over the fields above.
     pub signature: Signature,
 }
 
@@ -203,7 +203,11 @@ impl SealKeyTx {
         proof: KeyProof,
     ) -> Self {
         let member = signer.public();
-        let signature = signer.sign(Tag::SignTx, chain, &encode(&(auction, member, key, proof)));
+        let signature = signer.sign(
+            Tag::SignSealKey,
+            chain,
+            &encode(&(auction, member, key, proof)),
+        );
         SealKeyTx {
             auction,
             member,
@@ -220,7 +224,7 @@ impl SealKeyTx {
     pub fn verify_signature(&self, chain: &ChainId) -> Result<(), SignatureError> {
         let message = encode(&(self.auction, self.member, self.key, self.proof));
         self.member
-            .verify(Tag::SignTx, chain, &message, &self.signature)
+            .verify(Tag::SignSealKey, chain, &message, &self.signature)
     }
 }
 

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use tender_auction::{
     certificate::{AssignmentCertificate, SetChange, VerifyError},
     genesis::{Genesis, GenesisValidator, Openers, VERSION},
-    outcome::{OutcomeRecord, UnitOutcome, UnitRecord, outcome_root},
+    outcome::{AuctionEnd, AuctionRecord, OutcomeRecord, UnitOutcome, UnitRecord, outcome_root},
 };
 use tender_consensus::{
     block::{HEADER_VERSION, Header},
@@ -94,7 +94,16 @@ fn records() -> Vec<OutcomeRecord> {
             outcome: UnitOutcome::NoCoveringBid,
         })
     };
-    (0..5).map(unit).collect()
+    let auction = OutcomeRecord::Auction(AuctionRecord {
+        auction: AuctionId([9; 32]),
+        end: AuctionEnd::Cleared {
+            seed: Digest([5; 32]),
+            nonces: vec![0, 1],
+            bids: 3,
+            surplus: u128::MAX,
+        },
+    });
+    std::iter::once(auction).chain((0..4).map(unit)).collect()
 }
 
 /// Height 5 replaces validator 4 by 5; height 9 commits the records.
@@ -206,4 +215,27 @@ fn a_changed_byte_anywhere_is_refused() {
     }
     assert!(verdict(&json[..json.len() - 1]).is_err());
     assert!(verdict(&[json.as_slice(), b"\n"].concat()).is_err());
+}
+
+#[test]
+fn every_kind_of_record_survives_the_file() {
+    let genesis = genesis("chain");
+    let records = records();
+    let leaves: Vec<_> = records.iter().map(OutcomeRecord::leaf).collect();
+    let set = [1, 2, 3, 4];
+    let header = header(&genesis, 1, &set, &set, outcome_root(&records));
+    for (index, record) in records.iter().enumerate() {
+        let commit = commit(&header, &set, &[1, 2, 3]);
+        let made = AssignmentCertificate::assemble(
+            vec![],
+            header.clone(),
+            commit,
+            &leaves,
+            index,
+            record.clone(),
+        );
+        let json = made.unwrap().to_json();
+        let read = AssignmentCertificate::from_json(json.as_bytes()).unwrap();
+        assert_eq!(read.verify(&genesis).unwrap().record, record);
+    }
 }

@@ -39,7 +39,7 @@ pub struct Attestation {
 
 impl Wire for Attestation {
     const NAME: &'static str = "attestation";
-    /// A claim and 217 bytes beside it.
+    /// A claim and 185 bytes beside it.
     const MAX_BYTES: usize = Claim::MAX_BYTES + 224;
 }
 

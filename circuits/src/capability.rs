@@ -60,7 +60,7 @@ pub enum Setup {
 
 impl Wire for CapabilityType {
     const NAME: &'static str = "capability type";
-    /// The schema, 760 bytes of key, and small fields.
+    /// The schema, at most 960 bytes of key, and small fields.
     const MAX_BYTES: usize = ClaimSchema::MAX_BYTES + 1024;
 }
 

@@ -20,7 +20,7 @@ pub enum Evidence {
 }
 
 impl Wire for Evidence {
-    const NAME: &'static str = "evidence";
+    const NAME: &'static str = "equivocation evidence";
     const MAX_BYTES: usize = 1024;
 }
 

@@ -12,7 +12,7 @@ use tracing_subscriber::{
 /// Appended to every filter; later directives win.
 const ALWAYS_OFF: &str = "gr1cs=off,r1cs=off";
 /// Used when no filter is given.
-pub const DEFAULT_FILTER: &str = "info,libp2p=warn";
+pub const DEFAULT_FILTER: &str = "info,libp2p=warn,libp2p_gossipsub=error";
 
 /// How a log line looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

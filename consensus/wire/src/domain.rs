@@ -51,7 +51,9 @@ tags! {
     EqualsField = "tender/1/equals-field",
     /// Signature: a bid by its bidder.
     SignBid = "tender/1/sign/bid",
-    /// Signature: any other transaction by its signer.
+    /// Signature: a seal key by its committee member.
+    SignSealKey = "tender/1/sign/seal-key",
+    /// Signature: an action by its signer.
     SignTx = "tender/1/sign/tx",
     /// Signature: an attestation by its issuer.
     SignAttestation = "tender/1/sign/attestation",
