@@ -6,8 +6,8 @@
 //!
 //! Invariant: [`decode`] accepts exactly the bytes [`encode`] produces. bincode alone does not promise that
 //! (unsorted maps decode), so the value is encoded again and compared. Bound: the input
-//! is refused above [`Wire::MAX_BYTES`] before a byte of it is parsed; serde reserves at most 1 MiB ahead of
-//! the items it has actually read.
+//! is refused above [`Wire::MAX_BYTES`] before a byte of it is parsed; what a length claims is bounded by the input's own
+//! size, and serde reserves at most 1 MiB ahead of the items it has actually read.
 
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -65,6 +65,19 @@ const CONFIG: bincode::config::Configuration<
     .with_fixed_int_encoding()
     .with_no_limit();
 
+/// bincode reserves a `String`'s claimed length before it looks for the bytes, unless it has a limit. Limits are constants to it, so the
+/// smallest that leaves the input twice its size is taken: no claim reserves more than a few times what was received.
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<(T, usize), bincode::error::DecodeError> {
+    use bincode::serde::decode_from_slice as from;
+    match bytes.len() {
+        0..=0x800 => from(bytes, CONFIG.with_limit::<0x1000>()),
+        ..=0x8000 => from(bytes, CONFIG.with_limit::<0x1_0000>()),
+        ..=0x8_0000 => from(bytes, CONFIG.with_limit::<0x10_0000>()),
+        ..=0x80_0000 => from(bytes, CONFIG.with_limit::<0x100_0000>()),
+        _ => from(bytes, CONFIG.with_limit::<0x1_0000_0000>()),
+    }
+}
+
 /// The canonical bytes of a value.
 ///
 /// # Panics
@@ -88,11 +101,9 @@ pub fn decode<T: Wire>(bytes: &[u8]) -> Result<T, CodecError> {
             max: T::MAX_BYTES,
         });
     }
-    let (value, read) = bincode::serde::decode_from_slice::<T, _>(bytes, CONFIG).map_err(|e| {
-        CodecError::Malformed {
-            name,
-            reason: e.to_string(),
-        }
+    let (value, read) = parse::<T>(bytes).map_err(|e| CodecError::Malformed {
+        name,
+        reason: e.to_string(),
     })?;
     if read < bytes.len() {
         return Err(CodecError::Trailing {
@@ -104,4 +115,62 @@ pub fn decode<T: Wire>(bytes: &[u8]) -> Result<T, CodecError> {
         return Err(CodecError::NotCanonical { name });
     }
     Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Named {
+        name: String,
+        items: Vec<u64>,
+    }
+
+    impl Wire for Named {
+        const NAME: &'static str = "named";
+        const MAX_BYTES: usize = 64 << 20;
+    }
+
+    /// THREATS B15: a claimed length is never believed before its bytes are there.
+    #[test]
+    fn a_length_bomb_is_malformed() {
+        for claimed in [9u64, 1 << 20, 1 << 33, 1 << 46, 1 << 63, u64::MAX] {
+            for at in [0, 8] {
+                let mut bytes = encode(&Named {
+                    name: String::new(),
+                    items: vec![],
+                });
+                bytes[at..at + 8].copy_from_slice(&claimed.to_le_bytes());
+                let refused = decode::<Named>(&bytes);
+                assert!(
+                    matches!(refused, Err(CodecError::Malformed { .. })),
+                    "{claimed}: {refused:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn values_of_every_size_come_back_and_nothing_may_follow() {
+        for len in [
+            0usize, 1, 100, 0x7f0, 0x810, 0x7ff0, 0x8010, 0x7_fff0, 0x8_0010, 0x7f_fff0, 0x80_0010,
+        ] {
+            let value = Named {
+                name: "n".repeat(len),
+                items: vec![7; len / 9],
+            };
+            let mut bytes = encode(&value);
+            assert_eq!(decode::<Named>(&bytes).as_ref(), Ok(&value), "{len}");
+            bytes.push(0);
+            assert_eq!(
+                decode::<Named>(&bytes),
+                Err(CodecError::Trailing {
+                    name: "named",
+                    extra: 1
+                })
+            );
+        }
+    }
 }
