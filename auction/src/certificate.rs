@@ -20,8 +20,8 @@ use tender_consensus::{
 };
 use tender_wire::{ChainId, Digest, Height, merkle::MerkleProof};
 
-/// Longest certificate file, in bytes: 1,000 set changes with 100 signatures of 128 hex digits each.
-pub const MAX_FILE_BYTES: usize = 16 << 20;
+/// Longest certificate file, in bytes: 1,000 set changes of a hundred validators, about 30 KiB each.
+pub const MAX_FILE_BYTES: usize = 64 << 20;
 /// Most validator-set changes a certificate walks through.
 pub const MAX_SET_CHANGES: usize = 1_000;
 

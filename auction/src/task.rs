@@ -26,8 +26,8 @@ pub const MAX_SLOTS: u32 = 1024;
 pub const MAX_PRICE: Price = Price(1_000_000_000_000_000);
 /// Longest title or name, in bytes.
 pub const MAX_NAME_BYTES: usize = 64;
-/// Longest window, in blocks: about four months of seconds.
-pub const MAX_WINDOW_BLOCKS: u32 = 10_000_000;
+/// Longest window, in blocks: a week of seconds. A live auction holds one of few places.
+pub const MAX_WINDOW_BLOCKS: u32 = 604_800;
 
 /// A batch of tasks to be allocated together: the content of an `OpenAuction` transaction.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -35,16 +35,23 @@ fn small() -> AuctionSpec {
 }
 
 fn attested(scenario: &Scenario, auction: AuctionId, agent: &str, price: u64) -> Bid {
-    let entries = [(0, price)];
-    let claim = amounts(CLAIM);
+    attested_for(scenario, auction, agent, &[(0, price)])
+}
+
+fn attested_for(
+    scenario: &Scenario,
+    auction: AuctionId,
+    agent: &str,
+    entries: &[(u32, u64)],
+) -> Bid {
     let plan = Plan {
         auction,
         agent,
         machine: agent,
         sequence: 0,
         slots: &[(0, 1)],
-        entries: &entries,
-        claim,
+        entries,
+        claim: amounts(CLAIM),
     };
     let attestation = scenario.attest(0, agent, agent, plan.claim.clone(), 1);
     scenario.attested_bid(&plan, &[attestation])
@@ -224,6 +231,54 @@ fn a_runner_up_whose_evidence_fell_is_passed_over() {
         "its evidence no longer stands"
     );
     assert!(scenario.state.auction(&award.auction).is_none());
+}
+
+/// One machine is first runner-up of two tasks that fall vacant together: it takes one, is passed over for the other, and is
+/// still in line for it once it is free.
+#[test]
+fn a_runner_up_passed_over_while_busy_keeps_its_rank() {
+    let mut scenario = Scenario::default();
+    let tasks = vec![task("a", 0, 1_000, 1), task("b", 0, 1_000, 1)];
+    let auction = scenario.open(spec(vec![class("small", &[("cpu_milli", 3_000)])], tasks));
+    let [_, _, busy, last] = [
+        ("first-a", vec![(0, 100)]),
+        ("first-b", vec![(1, 100)]),
+        ("busy", vec![(0, 500), (1, 400)]),
+        ("last", vec![(1, 600)]),
+    ]
+    .map(|(agent, entries)| {
+        let bid = attested_for(&scenario, auction, agent, &entries);
+        scenario.submit_bid(&bid);
+        bid.content.id()
+    });
+    scenario.clear(&auction);
+    let award = |task, bid| AwardRef { auction, task, bid };
+    let wait = |scenario: &mut Scenario, award, state| {
+        for _ in 0..20 {
+            if states(scenario, award).last() == Some(&state) {
+                return;
+            }
+            scenario.step();
+        }
+        panic!("{award:?} is not {state:?}: {:?}", states(scenario, award));
+    };
+    wait(&mut scenario, award(0, busy), AwardState::Assigned);
+    assert_eq!(states(&scenario, award(1, busy)), [], "no room for both");
+    assert_eq!(states(&scenario, award(1, last)), [AwardState::Assigned]);
+    let result = Digest([1; 32]);
+    let done = award(0, busy);
+    scenario.act("busy", Action::Accept(done));
+    scenario.act(
+        "busy",
+        Action::Deliver {
+            award: done,
+            result,
+        },
+    );
+    scenario.step();
+    scenario.act(OPENER, Action::Confirm(done));
+    wait(&mut scenario, award(1, last), AwardState::Expired);
+    wait(&mut scenario, award(1, busy), AwardState::Assigned);
 }
 
 #[test]
@@ -484,5 +539,17 @@ fn openers_can_be_listed() {
     let open = || Action::OpenAuction(Box::new(small()));
     assert_eq!(scenario.predict(&scenario.sign(OPENER, open())), Ok(()));
     assert_eq!(code(&scenario, "stranger", open()), "not_opener");
-    assert_eq!(MAX_LIVE_PER_OPENER, 8);
+}
+
+/// One opener can hold only so many of the chain's places for auctions, and says which.
+#[test]
+fn an_opener_with_as_many_live_auctions_as_allowed_opens_no_more() {
+    let mut scenario = Scenario::default();
+    let open = || Action::OpenAuction(Box::new(small()));
+    for _ in 0..MAX_LIVE_PER_OPENER {
+        scenario.act(OPENER, open());
+    }
+    scenario.step();
+    assert_eq!(code(&scenario, OPENER, open()), "opener_limit");
+    assert_eq!(scenario.predict(&scenario.sign("other", open())), Ok(()));
 }

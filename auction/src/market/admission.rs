@@ -9,7 +9,10 @@ use super::{
     refusal::Refusal,
     registry::MAX_REVOKED_SERIALS,
     sealing::faulty,
-    state::{Clock, MAX_LIVE, MAX_LIVE_PER_OPENER, MAX_SETTLED, MAX_SIGNERS, MarketState},
+    state::{
+        Clock, MAX_LIVE, MAX_LIVE_PER_OPENER, MAX_SETTLED, MAX_SETTLED_PER_OPENER, MAX_SIGNERS,
+        MarketState,
+    },
 };
 use crate::{
     genesis::Openers,
@@ -202,16 +205,21 @@ fn check_open(
     }
     let all = || state.auctions.by_id.values();
     let live = all().filter(|auction| auction.is_live());
-    if live
-        .clone()
-        .filter(|auction| auction.opener == *signer)
-        .count()
-        >= MAX_LIVE_PER_OPENER
-    {
-        return Err(Refusal::OpenerLimit {
-            opener: *signer,
-            limit: MAX_LIVE_PER_OPENER,
-        });
+    let mine = |live| {
+        let mine = all().filter(|auction| auction.opener == *signer && auction.is_live() == live);
+        mine.count()
+    };
+    for (what, found, limit) in [
+        ("live", mine(true), MAX_LIVE_PER_OPENER),
+        ("settled", mine(false), MAX_SETTLED_PER_OPENER),
+    ] {
+        if found >= limit {
+            return Err(Refusal::OpenerLimit {
+                opener: *signer,
+                what,
+                limit,
+            });
+        }
     }
     if live.count() >= MAX_LIVE {
         return Err(Refusal::AuctionLimit {

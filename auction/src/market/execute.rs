@@ -63,6 +63,8 @@ pub(crate) struct Run<'a> {
     /// Whether evidence of running assignments may have fallen.
     pub(crate) doubt: bool,
     bids: usize,
+    /// Bytes that clearing witnesses may take of this block.
+    pub(crate) witness_cap: usize,
     /// Whether this block put validators out of the set.
     pub(crate) jailed: bool,
 }
@@ -82,6 +84,7 @@ impl<'a> Run<'a> {
             events: Vec::new(),
             doubt: false,
             bids: 0,
+            witness_cap: (context.params.max_block_bytes as usize) / 2,
             jailed: false,
         };
         run.name_opening_blocks(context);

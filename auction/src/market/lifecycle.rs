@@ -76,19 +76,22 @@ impl Run<'_> {
         }
     }
 
-    /// Gives each vacancy to the first runner-up that still fits.
+    /// Gives each vacancy to the first runner-up that still fits. Those passed over keep their rank: they may fit later.
     pub(crate) fn assign_runners_up(&mut self, vacancies: Vec<AwardRef>) {
         for vacancy in vacancies {
             let mut waiting = Vec::new();
             self.edit(&vacancy.auction, |auction| {
                 waiting = auction.runners_up.remove(&vacancy.task).unwrap_or_default();
             });
-            let mut waiting = waiting.into_iter();
-            let next = waiting
-                .by_ref()
-                .find_map(|(bid, price)| self.promote(&vacancy, bid, price));
+            let found = waiting.iter().enumerate().find_map(|(rank, (bid, price))| {
+                Some((rank, self.promote(&vacancy, *bid, *price)?))
+            });
+            let next = found.map(|(rank, next)| {
+                waiting.remove(rank);
+                next
+            });
             self.edit(&vacancy.auction, |auction| {
-                auction.runners_up.insert(vacancy.task, waiting.collect());
+                auction.runners_up.insert(vacancy.task, waiting);
                 if let Some((award, row)) = &next {
                     auction.awards.insert(*award, row.clone());
                 }

@@ -16,7 +16,8 @@ use crate::outcome::AuctionEnd;
 use std::{collections::BTreeSet, sync::Arc};
 use tender_wire::PublicKey;
 
-/// Auctions that clear in one block: bounds its witnesses and its work. Others wait for the next, in the same order.
+/// Auctions that clear in one block: bounds its work. Others wait for the next, in the same order; so do those whose witnesses would
+/// fill more than half of the block ([`Run::witness_cap`]). The first always fits: half of the smallest block is 32 KiB.
 pub const MAX_BLOCK_CLEARINGS: usize = 4;
 
 impl Run<'_> {
@@ -156,6 +157,7 @@ impl Run<'_> {
 
     /// Clears auctions in (closing height, opening order), none before an earlier one is done.
     fn clear_in_order(&mut self, witnesses: &mut Witnesses<'_>) -> Result<(), WitnessError> {
+        let mut room = 0usize;
         for id in self
             .state
             .auctions
@@ -163,12 +165,16 @@ impl Run<'_> {
             .into_iter()
             .take(MAX_BLOCK_CLEARINGS)
         {
-            match self.state.auction(&id).map(|auction| auction.phase) {
-                Some(Phase::Reveal {
+            let Some(auction) = self.state.auction(&id) else {
+                break;
+            };
+            room = room.saturating_add(witness::room(&auction.spec));
+            match auction.phase {
+                Phase::Reveal {
                     closed,
                     opened: Some(opened),
                     ..
-                }) if opened < self.at.height => {
+                } if opened < self.at.height && room <= self.witness_cap => {
                     self.settle(&id, closed, witnesses)?;
                     self.doubt = true; // evidence may have fallen since the close
                 }
@@ -196,7 +202,7 @@ impl Run<'_> {
         }
     }
 
-    /// Room that the witnesses of auctions about to clear take at most.
+    /// Room that the witnesses of auctions about to clear take at most; which of them clear, the block's reveals and deadlines decide.
     pub(crate) fn witness_room(&self) -> usize {
         let due = self.state.auctions().filter(|auction| {
             matches!(
@@ -207,9 +213,8 @@ impl Run<'_> {
                 }
             )
         });
-        let sizes = due.map(|auction| witness::room(&auction.spec));
-        sizes
-            .take(MAX_BLOCK_CLEARINGS)
+        due.map(|auction| witness::room(&auction.spec))
             .fold(0, usize::saturating_add)
+            .min(self.witness_cap)
     }
 }

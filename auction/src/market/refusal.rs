@@ -89,8 +89,8 @@ refusals! {
     #[error("the lease ends at {found}, must end within {earliest}..={latest}")]
     LeaseEnd { found: UnixTime, earliest: UnixTime, latest: UnixTime } = "lease_end", here;
     /// Too many auctions of this opener.
-    #[error("{opener} has {limit} live auctions, the most allowed")]
-    OpenerLimit { opener: PublicKey, limit: usize } = "opener_limit", here;
+    #[error("{opener} has {limit} {what} auctions, the most allowed")]
+    OpenerLimit { opener: PublicKey, what: &'static str, limit: usize } = "opener_limit", here;
     /// Too many auctions.
     #[error("there are {limit} {what} auctions, the most allowed")]
     AuctionLimit { what: &'static str, limit: usize } = "auction_limit", here;

@@ -42,6 +42,8 @@ pub const MAX_LIVE_PER_OPENER: usize = 8;
 pub const MAX_LIVE: usize = 64;
 /// Cleared auctions whose assignments still run: bounds the state that long leases hold.
 pub const MAX_SETTLED: usize = 1024;
+/// Of those, one opener's, so that no opener can lock out the others.
+pub const MAX_SETTLED_PER_OPENER: usize = 64;
 
 /// What genesis fixes and no transaction changes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
