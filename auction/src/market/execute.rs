@@ -31,7 +31,7 @@ use std::{
 use tender_consensus::application::BlockContext;
 use tender_wire::{AuctionId, Height, PublicKey};
 
-/// Bids in one block: bounds verification to about a tenth of a second where nothing was verified at gossip time (THREATS T26).
+/// Bids in one block: bounds verification, where nothing was verified at gossip time, to 1024 proofs of about a millisecond (THREATS T26).
 pub const MAX_BLOCK_BIDS: usize = 256;
 /// Why a payload does not apply.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -70,10 +70,10 @@ const CONFIG: bincode::config::Configuration<
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<(T, usize), bincode::error::DecodeError> {
     use bincode::serde::decode_from_slice as from;
     match bytes.len() {
-        0..=0x800 => from(bytes, CONFIG.with_limit::<0x1000>()),
-        ..=0x8000 => from(bytes, CONFIG.with_limit::<0x1_0000>()),
-        ..=0x8_0000 => from(bytes, CONFIG.with_limit::<0x10_0000>()),
-        ..=0x80_0000 => from(bytes, CONFIG.with_limit::<0x100_0000>()),
+        0..0x800 => from(bytes, CONFIG.with_limit::<0x1000>()),
+        0x800..0x8000 => from(bytes, CONFIG.with_limit::<0x1_0000>()),
+        0x8000..0x8_0000 => from(bytes, CONFIG.with_limit::<0x10_0000>()),
+        0x8_0000..0x100_0000 => from(bytes, CONFIG.with_limit::<0x200_0000>()),
         _ => from(bytes, CONFIG.with_limit::<0x1_0000_0000>()),
     }
 }
