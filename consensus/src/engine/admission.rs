@@ -102,7 +102,7 @@ pub enum Refusal {
     /// Signed by no validator of this height.
     #[error("signed by no validator of this height")]
     NotAValidator,
-    /// A proposal by someone whose turn it is not.
+    /// A proposal by someone whose turn it is not. No fault of who passed it on: a height below, turns are not known yet.
     #[error("it is not this validator's turn to propose")]
     NotTheProposer,
     /// A proposal that refers to a polka of a round not before its own.
@@ -165,13 +165,13 @@ impl Refusal {
             | R::FutureHeight { .. }
             | R::FutureRound
             | R::NotAValidator
+            | R::NotTheProposer
             | R::KnownOffender
             | R::StaleEvidence(_)
             | R::PoolFull
             | R::Unasked
             | R::Halted => false,
-            R::NotTheProposer
-            | R::BadPolRound
+            R::BadPolRound
             | R::BadSignature
             | R::WrongBlock
             | R::Body(_)

@@ -71,6 +71,7 @@ impl<A: Application> Engine<A> {
             self.hint(from, proposal.height);
             let checked = check(proposal, &self.chain.chain, |p| {
                 self.next_rules(p.height, &p.validator)?;
+                check_pol_round(p)?;
                 check_pushed(p, block.as_ref())
             });
             return Ok(checked.map(|p| {
@@ -241,9 +242,7 @@ impl<A: Application> Engine<A> {
             });
         }
         let index = self.member(&proposal.validator)?;
-        if proposal.pol_round.is_some_and(|pol| pol >= proposal.round) {
-            return Err(Refusal::BadPolRound);
-        }
+        check_pol_round(proposal)?;
         let novelty = self.live.log.proposal_novelty(proposal);
         self.slot_rules(novelty, proposal.round, index, &proposal.validator)?;
         if self.live.kernel.proposer(proposal.round) != index {
@@ -368,6 +367,14 @@ impl<A: Application> Engine<A> {
         if sources.len() < MAX_SOURCES && !sources.contains(&from) {
             sources.push(from);
         }
+    }
+}
+
+/// Known from the proposal alone, so a proposal of the next height is held to it too: its next receiver may be there already.
+fn check_pol_round(proposal: &Proposal) -> Result<(), Refusal> {
+    match proposal.pol_round {
+        Some(pol) if pol >= proposal.round => Err(Refusal::BadPolRound),
+        _ => Ok(()),
     }
 }
 

@@ -169,7 +169,7 @@ fn only_the_proposer_of_a_round_may_propose() {
         let message = proposal(&sim, who, 7, None);
         assert_eq!(
             sim.inject(ME, message),
-            Some(Verdict::Reject(Refusal::NotTheProposer))
+            Some(Verdict::Ignore(Refusal::NotTheProposer))
         );
     }
     let message = proposal(&sim, 1, 7, Some(7));
@@ -177,6 +177,40 @@ fn only_the_proposer_of_a_round_may_propose() {
         sim.inject(ME, message),
         Some(Verdict::Reject(Refusal::BadPolRound))
     );
+}
+
+/// What a peer a height behind accepts and passes on, a peer at that height must not hold against it.
+#[test]
+fn a_peer_a_height_behind_is_not_blamed_for_what_it_passes_on() {
+    let mut behind = alone();
+    let mut ahead = alone();
+    let (h, chain) = (height(&behind), chain(&behind));
+    ahead.heal();
+    assert!(ahead.run_until(60_000, |s| height(s) == h.next()));
+    let say = |who: usize, pol: Option<u32>| {
+        let slot = (h.next(), Round(1), pol.map(Round));
+        let block = BlockId([who as u8; 32]);
+        let proposal = Proposal::sign(&mut key(who), &chain, slot, block).unwrap();
+        Message::Proposal(Box::new(Proposed {
+            proposal,
+            block: None,
+        }))
+    };
+    let messages: Vec<Message> = (1..4)
+        .flat_map(|who| [None, Some(0), Some(1)].map(|pol| say(who, pol)))
+        .collect();
+    let mut out_of_turn = 0;
+    for message in messages {
+        if behind.inject(ME, message.clone()) == Some(Verdict::Accept) {
+            let verdict = ahead.inject(ME, message).unwrap();
+            assert!(!matches!(verdict, Verdict::Reject(_)), "{verdict:?}");
+            out_of_turn += usize::from(verdict == Verdict::Ignore(Refusal::NotTheProposer));
+        }
+    }
+    assert!(out_of_turn > 0, "something out of turn was passed on");
+    let ill = say(1, Some(1));
+    let bad = Some(Verdict::Reject(Refusal::BadPolRound));
+    assert_eq!(behind.inject(ME, ill), bad);
 }
 
 #[test]
