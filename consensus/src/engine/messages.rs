@@ -346,7 +346,7 @@ impl<A: Application> Engine<A> {
         if new {
             tracing::warn!(validator = %offence.validator, height = %offence.height, "equivocation");
             self.evidence.add(evidence.clone());
-            self.outbox.send(Message::Evidence(evidence));
+            self.outbox.tell(Message::Evidence(evidence));
         }
     }
 

@@ -8,7 +8,7 @@ use crate::{application::Application, message::Message, wal::WalRecord};
 use std::collections::VecDeque;
 use tender_wire::Height;
 
-/// A value whose log records are on disk. Only such values may be published.
+/// A value whose log records are on disk, or that needs none. Only such values may be published.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Durable<T>(T);
 
@@ -95,6 +95,12 @@ impl<A: Application> Outbox<A> {
     /// Publishes once everything logged so far is durable.
     pub(super) fn send(&mut self, message: Message) {
         self.expose(Effect::Send(Durable(message)));
+    }
+
+    /// Publishes what we did not sign: it waits for no record, and above all writes none. The log of a height must not reach the disk before
+    /// the block below is stored.
+    pub(super) fn tell(&mut self, message: Message) {
+        self.push(Effect::Send(Durable(message)));
     }
 
     /// An effect to hold until everything logged so far is durable.

@@ -7,7 +7,7 @@ use tender_consensus::{
     vote::{Vote, VoteKind},
     wal,
 };
-use tender_wire::{Height, Round};
+use tender_wire::{BlockId, Height, Round};
 
 /// N1.
 #[test]
@@ -89,6 +89,32 @@ fn a_crash_at_every_persist_point_never_signs_twice() {
                 sim.run_until(100_000, |s| s.all_at(8)),
                 "{kept:?} after {after}"
             );
+            assert_eq!(sim.halted(0), None, "{kept:?} after {after}");
+        }
+    }
+}
+
+/// P1: somebody's conflicting votes of the next height become evidence the moment a block is decided. Telling it must not write the next
+/// height's log before that block is stored. Node 0 decides alone, so its commit waits for its own precommit to be durable.
+#[test]
+fn evidence_for_the_next_height_never_puts_the_log_ahead_of_the_store() {
+    for kept in [Kept::Nothing, Kept::Half, Kept::All] {
+        for after in 0..8 {
+            let mut sim = Sim::new(SimConfig {
+                powers: vec![7, 1, 1, 1],
+                ..SimConfig::default()
+            });
+            assert!(sim.run_until(60_000, |s| s.height(0) >= 1));
+            let (chain, next) = (sim.chain(0).unwrap().chain, Height(sim.height(0) + 2));
+            let mut offender = tender_consensus::sim::keys::test_keys(4).swap_remove(1);
+            for block in [None, Some(BlockId([5; 32]))] {
+                let slot = (next, Round(3), VoteKind::Prevote);
+                let vote = Vote::sign(&mut offender, &chain, slot, block).unwrap();
+                let verdict = sim.inject(0, Message::Vote(Box::new(vote)));
+                assert_eq!(verdict, Some(Verdict::Accept));
+            }
+            sim.crash_at(0, CrashPoint { after, kept });
+            assert!(sim.run_until(60_000, |s| s.halted(0).is_some() || s.all_at(next.0 + 4)));
             assert_eq!(sim.halted(0), None, "{kept:?} after {after}");
         }
     }
