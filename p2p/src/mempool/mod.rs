@@ -7,8 +7,8 @@
 //! **Order.** Seal keys and reveals first: auctions stall without them. Then turn by turn: everybody's first transaction before
 //! anybody's second, by arrival; a signer's numbered transactions in their sequence.
 //!
-//! Bounds (THREATS L1): [`MAX_TXS`], [`MAX_BYTES`], [`MAX_PER_SIGNER`], [`MAX_PER_PEER`]; [`COMMITTEE_ROOM`] transactions of the room are kept free for
-//! committee duties. A full pool refuses newcomers; nothing is evicted.
+//! Bounds (THREATS L1): [`MAX_TXS`], [`MAX_BYTES`], [`MAX_PER_SIGNER`], [`MAX_PER_PEER`]; [`COMMITTEE_ROOM`] transactions and [`COMMITTEE_BYTES`] of
+//! the room are kept free for committee duties. A full pool refuses newcomers; nothing is evicted.
 
 mod error;
 mod refused;
@@ -36,6 +36,8 @@ pub const MAX_PER_SIGNER: usize = 256;
 pub const MAX_PER_PEER: usize = 2048;
 /// Room only seal keys and reveals may use: 64 live auctions with a committee of sixteen.
 pub const COMMITTEE_ROOM: usize = 1024;
+/// Bytes only they may use: four KiB each.
+pub const COMMITTEE_BYTES: usize = 4 << 20;
 /// How long until a transaction submitted here is gossiped again; gossipsub carries the same bytes once a minute.
 const RESEND_AFTER: Duration = Duration::from_secs(65);
 
@@ -311,12 +313,12 @@ impl Pool {
 
     fn check_room(&self, tx: &TxBytes, lane: &Lane, source: &Source) -> Result<(), PoolError> {
         let (txs, bytes) = (self.entries.len(), self.bytes);
-        let reserved = match lane {
-            Lane::Committee => 0,
-            _ => COMMITTEE_ROOM,
+        let (reserved_txs, reserved_bytes) = match lane {
+            Lane::Committee => (0, 0),
+            _ => (COMMITTEE_ROOM, COMMITTEE_BYTES),
         };
-        if txs >= MAX_TXS.saturating_sub(reserved)
-            || bytes.saturating_add(tx.bytes().len()) > MAX_BYTES
+        if txs >= MAX_TXS.saturating_sub(reserved_txs)
+            || bytes.saturating_add(tx.bytes().len()) > MAX_BYTES.saturating_sub(reserved_bytes)
         {
             return Err(PoolError::Full { txs, bytes });
         }

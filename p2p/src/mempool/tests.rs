@@ -1,6 +1,7 @@
 //! Laws of the pool: bounds hold, order is fair, nobody blocks another.
 
 use super::*;
+use tender_consensus::params::MAX_TX_BYTES;
 use tender_wire::SecretKey;
 
 fn key(i: u8) -> PublicKey {
@@ -164,6 +165,28 @@ fn l1_a_flood_leaves_room_for_committee_duties() {
         }
     }
     assert_eq!(held, MAX_TXS - COMMITTEE_ROOM);
+    pool.insert(tx("seal"), Lane::Committee, Source::Own, 0)
+        .unwrap();
+    assert_eq!(pool.candidates(1, usize::MAX), [tx("seal")]);
+}
+
+#[test]
+fn l1_a_flood_of_large_transactions_leaves_room_for_committee_duties() {
+    let pool = pool();
+    let large = |i: u64| {
+        let mut bytes = vec![0; MAX_TX_BYTES];
+        bytes[..8].copy_from_slice(&i.to_le_bytes());
+        TxBytes::new(bytes).unwrap()
+    };
+    let fits = (MAX_BYTES - COMMITTEE_BYTES) / MAX_TX_BYTES;
+    for i in 0..fits as u64 {
+        let bidder = PublicKey([(i / 200) as u8; 32]);
+        pool.insert(large(i), Lane::Bid { bidder }, Source::Own, 0)
+            .unwrap();
+    }
+    let lane = Lane::Bid { bidder: key(77) };
+    let full = pool.insert(tx("bid"), lane, Source::Own, 0);
+    assert!(matches!(full, Err(PoolError::Full { .. })));
     pool.insert(tx("seal"), Lane::Committee, Source::Own, 0)
         .unwrap();
     assert_eq!(pool.candidates(1, usize::MAX), [tx("seal")]);

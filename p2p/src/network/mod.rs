@@ -75,6 +75,19 @@ pub struct GossipId {
     source: PeerId,
 }
 
+#[cfg(test)]
+impl GossipId {
+    /// The id of some transaction.
+    pub(crate) fn any(source: PeerId) -> Self {
+        let (topic, message) = (Topic::Tx, MessageId::new(&[]));
+        GossipId {
+            topic,
+            message,
+            source,
+        }
+    }
+}
+
 /// What the node found a gossip message to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {

@@ -34,7 +34,7 @@ use tokio::sync::{mpsc, oneshot};
 
 /// Transactions waiting to be judged. At some milliseconds a proof, a few seconds of work.
 const MAX_QUEUED: usize = 1024;
-/// Of those, from one peer, or submitted here.
+/// Of those, from one peer, or submitted here; so many places are kept free of gossip, for what is submitted and owed here.
 const MAX_QUEUED_PER_SOURCE: usize = 256;
 /// Transactions set aside until the next block.
 const MAX_ASIDE: usize = 512;
@@ -84,11 +84,7 @@ enum Finding {
 impl Admission {
     pub(super) fn new(shared: Arc<Shared>, jobs: Jobs, out: mpsc::Sender<Outgoing>) -> Self {
         Admission {
-            queue: Mutex::new(Queue {
-                waiting: Turns::new(MAX_QUEUED, MAX_QUEUED_PER_SOURCE),
-                aside: Vec::new(),
-                stopped: false,
-            }),
+            queue: Mutex::new(Queue::new()),
             ready: Condvar::new(),
             shared,
             jobs,
@@ -111,14 +107,12 @@ impl Admission {
 
     /// After a block: what was set aside is judged again.
     pub(super) fn next_block(&self) {
-        let mut queue = self.lock();
-        for item in std::mem::take(&mut queue.aside) {
-            if let Err(item) = queue.push(item) {
-                self.report(item.origin, Verdict::Ignore);
-            }
-        }
-        drop(queue);
+        // Reports may wait for the courier, and the courier for the queue: never with the lock held.
+        let refused = self.lock().next_block();
         self.ready.notify_all();
+        for origin in refused {
+            self.report(origin, Verdict::Ignore);
+        }
     }
 
     /// Ends every judge.
@@ -283,12 +277,31 @@ impl Admission {
 }
 
 impl Queue {
+    fn new() -> Self {
+        Queue {
+            waiting: Turns::new(MAX_QUEUED, MAX_QUEUED_PER_SOURCE),
+            aside: Vec::new(),
+            stopped: false,
+        }
+    }
+
+    /// Queues again what was set aside; gives back what finds no room.
+    fn next_block(&mut self) -> Vec<Origin> {
+        let aside = std::mem::take(&mut self.aside);
+        let again = aside.into_iter().map(|item| self.push(item));
+        again
+            .filter_map(Result::err)
+            .map(|item| item.origin)
+            .collect()
+    }
+
     fn push(&mut self, item: Item) -> Result<(), Box<Item>> {
         let source = match &item.origin {
             Origin::Gossip { peer, .. } => Some(*peer),
             Origin::Submitted(_) | Origin::Duty => None,
         };
-        if self.stopped {
+        let gossip_full = self.waiting.len() >= MAX_QUEUED.saturating_sub(MAX_QUEUED_PER_SOURCE);
+        if self.stopped || (source.is_some() && gossip_full) {
             return Err(Box::new(item));
         }
         self.waiting.push(source, item).map_err(Box::new)
@@ -298,4 +311,48 @@ impl Queue {
 fn answer(reply: oneshot::Sender<Result<TxHash, Refused>>, result: Result<TxHash, Refused>) {
     // Whoever asked may have hung up.
     let _ = reply.send(result);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item(i: usize, origin: Origin) -> Item {
+        Item {
+            tx: TxBytes::new(i.to_le_bytes().to_vec()).unwrap(),
+            origin,
+            since: Instant::now(),
+        }
+    }
+
+    fn gossiped(i: usize, peer: PeerId) -> Item {
+        let id = GossipId::any(peer);
+        item(i, Origin::Gossip { id, peer })
+    }
+
+    /// Nothing is reported under the lock: what finds no room is handed out, each item once.
+    #[test]
+    fn after_a_block_what_was_set_aside_is_queued_again_or_given_back() {
+        let (mut queue, peer) = (Queue::new(), PeerId::random());
+        queue.aside = (0..MAX_ASIDE).map(|i| gossiped(i, peer)).collect();
+        assert_eq!(queue.next_block().len(), MAX_ASIDE - MAX_QUEUED_PER_SOURCE);
+        assert!(queue.aside.is_empty());
+        let queued = std::iter::from_fn(|| queue.waiting.pop()).count();
+        assert_eq!(queued, MAX_QUEUED_PER_SOURCE);
+    }
+
+    /// L1, T26: however many strangers flood, what this peer owes is judged.
+    #[test]
+    fn gossip_leaves_room_for_duties() {
+        let mut queue = Queue::new();
+        let strangers: Vec<_> = (0..8).map(|_| PeerId::random()).collect();
+        for (i, peer) in strangers.iter().cycle().enumerate().take(2 * MAX_QUEUED) {
+            let _ = queue.push(gossiped(i, *peer));
+        }
+        assert_eq!(queue.waiting.len(), MAX_QUEUED - MAX_QUEUED_PER_SOURCE);
+        for i in 0..MAX_QUEUED_PER_SOURCE {
+            assert!(queue.push(item(i, Origin::Duty)).is_ok());
+        }
+        assert!(queue.push(item(0, Origin::Duty)).is_err());
+    }
 }

@@ -264,7 +264,9 @@ impl Courier {
             let data = encode(&request);
             let mut tried = Vec::new();
             while tried.len() < ATTEMPTS {
-                let Some(peer) = courier.shared.peers.choose(&prefer, height, &tried) else {
+                // Strangers who never answer may be among the preferred: they get one attempt, not all.
+                let wanted: &[Peer] = if tried.is_empty() { &prefer } else { &[] };
+                let Some(peer) = courier.shared.peers.choose(wanted, height, &tried) else {
                     return;
                 };
                 tried.push(peer);

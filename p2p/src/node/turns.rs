@@ -39,6 +39,11 @@ impl<S: Ord + Copy, T> Turns<S, T> {
         Ok(())
     }
 
+    /// Items waiting.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
     /// The oldest item of the source after the one served last.
     pub(super) fn pop(&mut self) -> Option<T> {
         let after = self.last.map_or(Bound::Unbounded, Bound::Excluded);
