@@ -243,6 +243,9 @@ impl<A: Application> Engine<A> {
         }
         let index = self.member(&proposal.validator)?;
         check_pol_round(proposal)?;
+        if !self.live.kernel.is_near(proposal.round) {
+            return Err(Refusal::FutureRound);
+        }
         let novelty = self.live.log.proposal_novelty(proposal);
         self.slot_rules(novelty, proposal.round, index, &proposal.validator)?;
         if self.live.kernel.proposer(proposal.round) != index {

@@ -95,7 +95,7 @@ impl Kernel {
         match (input, self.step) {
             (_, Step::Decided) => return,
             (Input::Start, Step::Idle) => self.start_round(Round(0), out), // L10
-            (Input::Proposal(proposal), _) => {
+            (Input::Proposal(proposal), _) if self.is_near(proposal.round) => {
                 let from = self.proposers.of(proposal.round);
                 if self.has_room(proposal.round, from) {
                     self.tally.add_proposal(from, proposal);
@@ -113,7 +113,7 @@ impl Kernel {
             (Input::Timeout(timeout), _) if timeout.round == self.round => {
                 self.expired(timeout.kind, out);
             }
-            _ => return, // a timeout or value of a round that is over
+            _ => return, // a timeout or value of a round that is over, or a proposal too far ahead
         }
         while self.step != Step::Decided && self.fire(out) {}
     }
@@ -144,7 +144,13 @@ impl Kernel {
         self.proposers.of(Round(round.0.min(furthest)))
     }
 
-    /// Whether a message of this sender and round would be stored; ask before checking its signature.
+    /// Whether a round is near enough for a proposal.
+    pub fn is_near(&self, round: Round) -> bool {
+        round.0.saturating_sub(self.round.0) <= MAX_ROUND_AHEAD
+    }
+
+    /// Whether a message of this sender and round (for a proposal, one that [is near](Self::is_near)) would be stored; ask before checking
+    /// its signature.
     pub fn has_room(&self, round: Round, sender: ValidatorIndex) -> bool {
         self.tally.has_room(self.round, round, sender)
     }

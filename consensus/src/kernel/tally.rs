@@ -4,8 +4,9 @@
 //! only for the block a later proposal re-proposes with that round as its polka ([`Tally::wants`]). Without that, an equivocator could let some peers see
 //! a polka, lock, and never convince the others, who heard its other vote first. Counting it for both is what the paper does, and safe: two
 //! quorums still share an honest validator.
-//! Bound: for rounds not yet reached, each sender fills at most [`MAX_FUTURE_ROUNDS`] rounds, none further than [`MAX_ROUND_AHEAD`];
-//! a sender that floods spoils only its own room (THREATS B8). Rounds already reached are paced by timeouts.
+//! Bound: for rounds not yet reached, each sender fills at most [`MAX_FUTURE_ROUNDS`] rounds, with proposals none further than
+//! [`MAX_ROUND_AHEAD`]; a sender that floods spoils only its own room (THREATS B8). Rounds already reached are paced by timeouts. Votes may be of any
+//! round: those who stayed are far ahead of a latecomer, and only their votes bring it to their round.
 
 use super::io::{ProposalInput, VoteInput};
 use crate::{
@@ -17,7 +18,7 @@ use tender_wire::{BlockId, Round};
 
 /// Rounds ahead of the own for which one sender's messages are kept. Honest senders move on, and f+1 of them make us follow.
 pub const MAX_FUTURE_ROUNDS: usize = 8;
-/// Furthest round ahead that is kept at all: bounds the work of finding its proposer.
+/// Furthest round ahead a proposal is kept for: bounds the work of finding its proposer before its signature is checked.
 pub const MAX_ROUND_AHEAD: u32 = 1000;
 
 type Votes = BTreeMap<ValidatorIndex, BTreeSet<Option<BlockId>>>;
@@ -46,11 +47,8 @@ impl Tally {
             return true;
         }
         let mut rounds = self.rounds_of(now, sender);
-        round.0.saturating_sub(now.0) <= MAX_ROUND_AHEAD
-            && (rounds.contains(&round) || {
-                rounds.insert(round);
-                rounds.len() <= MAX_FUTURE_ROUNDS
-            })
+        rounds.insert(round);
+        rounds.len() <= MAX_FUTURE_ROUNDS
     }
 
     pub(super) fn add_proposal(&mut self, from: ValidatorIndex, proposal: ProposalInput) {

@@ -682,6 +682,25 @@ fn a_follower_decides_and_says_nothing() {
     assert_eq!(out.last(), Some(&decides(0, A)));
 }
 
+/// However long the others went on without it, their votes bring a latecomer to their round.
+#[test]
+fn a_latecomer_is_not_locked_out_by_a_distant_round() {
+    let far = 3 * MAX_ROUND_AHEAD;
+    let mut kernel = kernel(Some(3), &[1; 4]);
+    let mut out = Vec::new();
+    for input in [Input::Start, judged(A, true), vote(PV, far, 0, None)] {
+        kernel.step(input, &mut out);
+    }
+    assert_eq!(kernel.round(), Round(0), "one moves nobody");
+    kernel.step(vote(PV, far + 1, 1, Some(A)), &mut out);
+    assert_eq!(kernel.round(), Round(far), "more than a third does");
+    out.clear();
+    votes(PC, far + 1, &[0, 1, 2], Some(A))
+        .into_iter()
+        .for_each(|input| kernel.step(input, &mut out));
+    assert_eq!(out.last(), Some(&decides(far + 1, A)));
+}
+
 /// B8: a flood of future rounds fills only its sender's room.
 #[test]
 fn future_rounds_are_bounded_per_sender() {
@@ -698,7 +717,10 @@ fn future_rounds_are_bounded_per_sender() {
         kernel.has_room(Round(0), ValidatorIndex(0)),
         "the present is always heard"
     );
-    assert!(!kernel.has_room(Round(MAX_ROUND_AHEAD + 1), ValidatorIndex(2)));
+    assert!(kernel.is_near(Round(MAX_ROUND_AHEAD)));
+    assert!(!kernel.is_near(Round(MAX_ROUND_AHEAD + 1)));
+    kernel.step(prop(MAX_ROUND_AHEAD + 1, A, None), &mut out);
+    kernel.step(prop(u32::MAX, A, None), &mut out);
     for round in 0..100_000 {
         kernel.step(vote(PC, u32::MAX - round, 0, Some(B)), &mut out);
         kernel.step(vote(PC, round, 9, Some(B)), &mut out); // nobody

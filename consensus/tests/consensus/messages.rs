@@ -133,8 +133,11 @@ fn a_flood_of_future_rounds_is_capped_per_sender() {
         }
     }
     assert!(taken <= MAX_FUTURE_ROUNDS + 1, "{taken}");
-    let far = vote_by(&sim, key(2), h, MAX_ROUND_AHEAD * 2, None);
-    assert_eq!(tell(&mut sim, far), Verdict::Ignore(Refusal::FutureRound));
+    for who in 1..4 {
+        let far = proposal(&sim, who, MAX_ROUND_AHEAD * 2, None);
+        let refused = Some(Verdict::Ignore(Refusal::FutureRound));
+        assert_eq!(sim.inject(ME, far), refused);
+    }
     let near = vote_by(&sim, key(2), h, 1, None);
     assert_eq!(tell(&mut sim, near), Verdict::Accept);
 }
