@@ -428,10 +428,10 @@ impl Scenario {
             salt: FieldBytes([0; 32]),
         }
         .salted(&[9; 32]);
-        let (leaf, asset) = (credential.leaf(), credential.asset);
+        let (commitment, asset) = (credential.commitment(), credential.asset);
         self.act(
             ISSUERS.get(usize::from(issuer)).expect("an issuer"),
-            Action::Issue { leaf, asset },
+            Action::Issue { commitment, asset },
         );
         self.step();
         credential

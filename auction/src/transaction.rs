@@ -80,10 +80,10 @@ pub struct SignedTx {
 pub enum Action {
     /// Opens an auction (genesis `openers`). Its id comes from the signer and this sequence number.
     OpenAuction(Box<AuctionSpec>),
-    /// Posts a credential leaf to the registry (issuers).
+    /// Posts a credential to the registry (issuers). The chain makes the leaf, with the signer's index and the asset in it.
     Issue {
         /// Poseidon commitment to the credential.
-        leaf: FieldBytes,
+        commitment: FieldBytes,
         /// The machine it speaks of.
         asset: FieldBytes,
     },

@@ -20,7 +20,11 @@ use tender_auction::{
     transaction::{Action, SealKeyTx, SealRevealTx, SignedTx, Transaction},
 };
 use tender_circuits::{
-    Credential, Evidence, IssuerMask, ProofEvidence, attacks::rerandomise, schema::FieldValue,
+    Credential, Evidence, IssuerIndex, IssuerMask, ProofBytes, ProofEvidence, asset_of,
+    attacks::{forge, rerandomise},
+    placed,
+    prove::ProveError,
+    schema::FieldValue,
 };
 use tender_consensus::{application::Payload, tx::TxBytes};
 use tender_wire::{AuctionId, UnixTime};
@@ -86,6 +90,52 @@ impl World {
             .scenario
             .predict(&Transaction::Bid(Box::new(bid.clone())));
         refused.expect_err("the bid must be refused")
+    }
+
+    /// A bid by the credential's holder with a proof from the leaf at `index`, made with the prover's own checks left out.
+    fn forged(&self, agent: &str, credential: &Credential, index: u32) -> Bid {
+        let mut content = self.scenario.seal(&plan(self.auction, agent));
+        let state = &self.scenario.state;
+        let (key_of_type, record) = resources_keys();
+        let mut evidence = ProofEvidence {
+            type_id: record.id(),
+            registry_root: state.good_root().unwrap().0,
+            asset: credential.asset,
+            issuers: IssuerMask::default().with(credential.issuer),
+            claim: amounts(CLAIM),
+            proof: ProofBytes([0; 128]),
+        };
+        let lease_end = state.auction(&self.auction).unwrap().spec.lease_end;
+        let statement = content.statement_of(&state.chain(), &evidence, lease_end);
+        let path = state.registry_path(index).unwrap();
+        evidence.proof = forge(key_of_type, credential, &path, &statement, [6; 32]).unwrap();
+        content.evidences = vec![Evidence::Proof(evidence)];
+        content.sign(&state.chain(), &key(agent))
+    }
+
+    /// Has an issuer post a credential's commitment about a machine; the index of the leaf.
+    fn post(&mut self, issuer: u8, credential: &Credential, machine: &str) -> u32 {
+        let (commitment, asset) = (credential.commitment(), asset_of(machine));
+        let action = Action::Issue { commitment, asset };
+        self.scenario.act(ISSUERS[usize::from(issuer)], action);
+        self.scenario.step();
+        let issuer = IssuerIndex::new(issuer).unwrap();
+        let leaf = placed(issuer, &asset, &commitment).unwrap();
+        let (index, row) = self.scenario.state.find_leaf(&leaf).unwrap();
+        assert_eq!((row.issuer, row.asset), (issuer, asset));
+        index
+    }
+
+    /// Neither the prover nor, without its checks, the chain takes a proof of `credential` from the leaf at `index`.
+    fn proves_nothing(&self, agent: &str, credential: &Credential, index: u32) {
+        let content = self.scenario.seal(&plan(self.auction, agent));
+        let refused = self
+            .scenario
+            .prove(&content, credential, &amounts(CLAIM))
+            .unwrap_err();
+        assert_eq!(refused, ProveError::NotRegistered);
+        let forged = self.forged(agent, credential, index);
+        assert_eq!(self.refusal(&forged).code(), "invalid_proof");
     }
 
     /// The honest bid with other content, signed by `agent`.
@@ -187,6 +237,55 @@ fn a_forged_or_stretched_claim_is_refused() {
 }
 
 #[test]
+fn an_issuer_cannot_attest_in_another_issuers_name() {
+    let mut world = world();
+    let mut credential = world.credential.clone();
+    credential.holder = key("mallory").public();
+    assert_eq!(credential.issuer.value(), 0);
+    let index = world.post(1, &credential, "m-1");
+    world.proves_nothing("mallory", &credential, index);
+    // In the poster's own name it is a credential like any other.
+    credential.issuer = IssuerIndex::new(1).unwrap();
+    let own = world.forged("mallory", &credential, index);
+    let own = Transaction::Bid(Box::new(own));
+    world.scenario.predict(&own).expect("its own attestation");
+    let Transaction::Bid(mut renamed) = own else {
+        panic!("a bid")
+    };
+    proof_of(&mut renamed.content).issuers = IssuerMask(1);
+    let renamed = renamed
+        .content
+        .sign(&world.scenario.state.chain(), &key("mallory"));
+    assert_eq!(world.refusal(&renamed).code(), "invalid_proof");
+}
+
+#[test]
+fn a_credential_counts_for_the_machine_it_was_posted_about() {
+    let mut world = world();
+    let mut credential = world.credential.clone();
+    credential.holder = key("mallory").public();
+    let index = world.post(0, &credential, "m-2");
+    world.proves_nothing("mallory", &credential, index);
+}
+
+#[test]
+fn t9_a_revoked_credential_is_not_brought_back_by_another_issuer_or_about_another_machine() {
+    let mut world = world();
+    let credential = world.credential.clone();
+    let state = &world.scenario.state;
+    let (index, _) = state.find_leaf(&credential.leaf()).unwrap();
+    world.scenario.act(ISSUERS[0], Action::Revoke { index });
+    world.scenario.step();
+    for (issuer, machine) in [(1, "m-1"), (0, "m-2")] {
+        let index = world.post(issuer, &credential, machine);
+        let state = &world.scenario.state;
+        assert!(state.find_leaf(&credential.leaf()).is_none());
+        world.proves_nothing("alice", &credential, index);
+    }
+    assert_eq!(world.refusal(&world.bid).code(), "root_too_old");
+}
+
+#[test]
 fn t8_a_credential_that_expires_during_the_lease_proves_nothing() {
     let mut world = world();
     let mut late = small();
@@ -194,10 +293,10 @@ fn t8_a_credential_that_expires_during_the_lease_proves_nothing() {
     let auction = world.scenario.open(late.clone());
     let mut brief = world.credential.clone();
     brief.expiry = UnixTime(late.lease_end.0 - 1);
-    let (leaf, asset) = (brief.leaf(), brief.asset);
+    let (commitment, asset) = (brief.commitment(), brief.asset);
     world
         .scenario
-        .act(ISSUERS[0], Action::Issue { leaf, asset });
+        .act(ISSUERS[0], Action::Issue { commitment, asset });
     world.scenario.step();
     let content = world.scenario.seal(&plan(auction, "alice"));
     let refused = world

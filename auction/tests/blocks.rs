@@ -191,9 +191,9 @@ fn a_mempool_in_any_order_gives_a_block_that_executes() {
         pool.push(attested(&scenario, auction, agent, &[(0, 50)]));
     }
     for serial in 0..4u8 {
-        let leaf = FieldBytes::from_u64(u64::from(serial) + 1);
+        let commitment = FieldBytes::from_u64(u64::from(serial) + 1);
         let action = Action::Issue {
-            leaf,
+            commitment,
             asset: asset_of("p"),
         };
         let tx = scenario.sign(ISSUERS[0], action);
@@ -257,9 +257,9 @@ fn small_blocks_leave_room_for_keys_and_reveals() {
     scenario.step_until(&auction, |phase| matches!(phase, Phase::Reveal { .. }));
     let mut pool = Vec::new();
     for serial in 0..16u8 {
-        let leaf = FieldBytes::from_u64(u64::from(serial) + 1);
+        let commitment = FieldBytes::from_u64(u64::from(serial) + 1);
         let action = Action::Issue {
-            leaf,
+            commitment,
             asset: asset_of("p"),
         };
         let tx = scenario.sign(ISSUERS[0], action);
@@ -328,7 +328,7 @@ fn random_transactions_never_panic_and_what_is_proposed_always_executes() {
                     Action::OpenAuction(Box::new(small()))
                 }
                 1 => Action::Issue {
-                    leaf: FieldBytes::from_u64(u64::from(number)),
+                    commitment: FieldBytes::from_u64(u64::from(number)),
                     asset: asset_of(name),
                 },
                 2 => Action::Revoke { index: number },

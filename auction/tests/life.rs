@@ -18,7 +18,7 @@ use tender_auction::{
     task::AuctionSpec,
     transaction::{Action, AwardRef, Change, Proposal, Transaction},
 };
-use tender_circuits::{IssuerIndex, asset_of};
+use tender_circuits::{Evidence, IssuerIndex, IssuerMask, asset_of};
 use tender_consensus::{
     evidence::Evidence as Equivocation,
     vote::{Vote, VoteKind},
@@ -467,16 +467,36 @@ fn delisting_an_issuer_zeroes_its_leaves_and_suspends_who_relied_on_it() {
     assert!(scenario.state.find_leaf(&kept.leaf()).is_some());
     assert_ne!(scenario.state.good_root().unwrap(), before);
     let leaf = Action::Issue {
-        leaf: credential.leaf(),
+        commitment: credential.commitment(),
         asset: credential.asset,
     };
     assert_eq!(code(&scenario, ISSUERS[0], leaf), "not_issuer");
     let auction = scenario.open(small());
+    let verdict = |bid: Bid| {
+        let refused = scenario.predict(&Transaction::Bid(Box::new(bid)));
+        refused.map_err(|refusal| refusal.code())
+    };
     let bid = attested(&scenario, auction, "alice", 10);
-    let refused = scenario
-        .predict(&Transaction::Bid(Box::new(bid)))
-        .unwrap_err();
-    assert_eq!(refused.code(), "issuer_not_listed");
+    assert_eq!(verdict(bid), Err("issuer_not_listed"));
+    // Nor may a proof hide among de-listed issuers.
+    let plan = Plan {
+        auction,
+        agent: "bob",
+        machine: "bob",
+        sequence: 0,
+        slots: &[(0, 1)],
+        entries: &[(0, 10)],
+        claim: amounts(CLAIM),
+    };
+    let bid = scenario.bid(&plan, &kept);
+    assert_eq!(verdict(bid.clone()), Ok(()));
+    let mut content = bid.content;
+    let Evidence::Proof(proof) = &mut content.evidences[0] else {
+        panic!("a proof")
+    };
+    proof.issuers = IssuerMask(0b11);
+    let hidden = content.sign(&scenario.state.chain(), &key("bob"));
+    assert_eq!(verdict(hidden), Err("issuer_not_listed"));
 }
 
 fn equivocation(scenario: &Scenario, name: &str, height: u64) -> Equivocation {

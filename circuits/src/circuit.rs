@@ -3,23 +3,25 @@
 //! ```text
 //!  public   registry_root   holder  asset   issuers   valid_until   claim…        ctx
 //!                 ▲            │      │        │           │           │           │
-//!  path ─▶ Merkle root ◀─ leaf ┴──────┴─ issuer ∈      expiry ≥    supported by  squared
-//!                              └──────── attributes_hash ◀───────── attributes
+//!  path ─▶ Merkle root ◀─ leaf ┼──────┴─ issuer ∈      expiry ≥    supported by  squared
+//!                           ▲  │
+//!                     commitment ◀────── attributes_hash ◀───────── attributes
 //! ```
 //!
-//! 1. `leaf = Poseidon(DOMAIN, type_tag, issuer, holder, asset, attributes_hash, expiry, salt)` lies under `registry_root`;
+//! 1. `leaf = Poseidon(H31(Leaf), issuer, asset, commitment)` with
+//!    `commitment = Poseidon(H31(Commitment), type_tag, holder, attributes_hash, expiry, salt)` lies under `registry_root`;
 //! 2. the bit of `issuer` is set in `issuers`;
 //! 3. `expiry − valid_until` has 64 bits (both below 2^64, so it did not wrap);
 //! 4. every attribute is range-checked before it is packed (a limb must not borrow from its neighbour, THREATS T7);
 //! 5. the type's own constraints hold between attributes and claim;
 //! 6. `ctx` is multiplied once: an input without a constraint could be altered in a proof.
 //!
-//! `holder` and `asset` need no comparison: the public inputs themselves go into the leaf. Claimed amounts need no range check: a verifier recomputes
+//! `holder` and `asset` need no comparison: the public inputs themselves are hashed. Claimed amounts need no range check: a verifier recomputes
 //! them from `u32`. Invariant: constraints depend on the type alone.
 
 use crate::{
     capability::{Capability, Value},
-    credential::{Credential, leaf_domain},
+    credential::{Credential, commitment_domain, leaf_domain},
     field::{to_fr, to_fr_reduced},
     gadgets::{mask, merkle, range},
     packing::{AMOUNT_BITS, MASK_BITS, pack_constrained},
@@ -150,19 +152,19 @@ pub(crate) fn synthesise(
     b.scope("registry", |b| {
         let packed = pack_constrained(&attributes);
         let attributes_hash = poseidon::hash_list_constrained(b, &packed);
-        let leaf = poseidon::hash_constrained(
+        let commitment = poseidon::hash_constrained(
             b,
             [
-                &Num::constant(to_fr_reduced(&leaf_domain())),
+                &Num::constant(to_fr_reduced(&commitment_domain())),
                 &Num::constant(to_fr_reduced(&tag)),
-                &issuer,
                 holder,
-                asset,
                 &attributes_hash,
                 &expiry,
                 &salt,
             ],
         );
+        let domain = Num::constant(to_fr_reduced(&leaf_domain()));
+        let leaf = poseidon::hash_constrained(b, [&domain, &issuer, asset, &commitment]);
         let found = merkle::root(b, &leaf, &witness.path);
         b.scope("leaf lies under registry_root", |b| {
             b.enforce_equal(&found, root);

@@ -1,14 +1,16 @@
 //! Credentials: what an issuer attests of one machine, and the registry leaf that commits to it.
 //!
-//! `leaf = Poseidon(DOMAIN, type_tag, issuer, holder, asset, attributes_hash, expiry, salt)` with `DOMAIN = H31(Leaf)`,
-//! `type_tag = H31(TypeTag, name, version)`, `holder = H31(Holder, key)`, `attributes_hash = Poseidon(packed attributes)`. The leaf is
-//! public; the salt keeps it from being guessed. The credential itself stays with its holder (and the issuer's records).
+//! `commitment = Poseidon(H31(Commitment), type_tag, holder, attributes_hash, expiry, salt)` is what the issuer posts, with
+//! `type_tag = H31(TypeTag, name, version)`, `holder = H31(Holder, key)`, `attributes_hash = Poseidon(packed attributes)`. The registry
+//! places it: `leaf = Poseidon(H31(Leaf), issuer, asset, commitment)`, see [`placed`]. Both are public; the salt keeps them from
+//! being guessed. The credential itself stays with its holder (and the issuer's records).
 //!
-//! Invariant: [`Credential::check`] passes before a credential is used. `asset` does not contain the issuer, so two issuers
-//! attesting one machine name one asset (THREATS T12).
+//! Invariants: issuer and asset in a leaf are those the registry knows its posting by, so nobody posts in another issuer's name,
+//! and what a revocation looks up is what a proof shows. [`Credential::check`] passes before a credential is used. `asset` does not
+//! contain the issuer, so two issuers attesting one machine name one asset (THREATS T12).
 
 use crate::{
-    field::{from_fr, is_canonical, to_fr_reduced},
+    field::{from_fr, is_canonical, to_fr, to_fr_reduced},
     issuer::IssuerIndex,
     packing::pack,
     poseidon,
@@ -38,7 +40,7 @@ pub struct Credential {
     pub attributes: Claim,
     /// Last second at which a lease may end.
     pub expiry: UnixTime,
-    /// Hides the leaf's preimage.
+    /// Hides the commitment's preimage.
     pub salt: FieldBytes,
 }
 
@@ -70,6 +72,27 @@ pub enum CredentialError {
 /// The asset handle of a machine: H31 of its serial (any text that names the physical device and nothing else).
 pub fn asset_of(serial: &str) -> FieldBytes {
     h31(Tag::Asset, &[serial.as_bytes()])
+}
+
+/// The leaf of a commitment an issuer posts about a machine; `None` unless both elements are canonical. Whoever keeps a registry appends
+/// this and never a leaf it is given: `issuer` is then who posted, not who the poster says.
+pub fn placed(
+    issuer: IssuerIndex,
+    asset: &FieldBytes,
+    commitment: &FieldBytes,
+) -> Option<FieldBytes> {
+    Some(place(issuer, to_fr(asset)?, to_fr(commitment)?))
+}
+
+fn place(issuer: IssuerIndex, asset: Fr, commitment: Fr) -> FieldBytes {
+    let domain = to_fr_reduced(&leaf_domain());
+    let issuer = Fr::from(issuer.value());
+    from_fr(&poseidon::hash([domain, issuer, asset, commitment]))
+}
+
+/// First element of every commitment's preimage.
+pub(crate) fn commitment_domain() -> FieldBytes {
+    h31(Tag::Commitment, &[])
 }
 
 /// First element of every leaf's preimage.
@@ -114,18 +137,26 @@ impl Credential {
         Ok(())
     }
 
-    /// The registry leaf. Asset and salt are taken modulo the field if they are not canonical, which [`Self::check`] excludes.
+    /// What the issuer posts. The salt is taken modulo the field if it is not canonical, which [`Self::check`] excludes.
+    pub fn commitment(&self) -> FieldBytes {
+        from_fr(&self.committed())
+    }
+
+    /// The registry leaf, if the credential's issuer posts its commitment about its asset. Asset and salt are taken modulo the field
+    /// if they are not canonical, which [`Self::check`] excludes.
     pub fn leaf(&self) -> FieldBytes {
-        from_fr(&poseidon::hash([
-            to_fr_reduced(&leaf_domain()),
+        place(self.issuer, to_fr_reduced(&self.asset), self.committed())
+    }
+
+    fn committed(&self) -> Fr {
+        poseidon::hash([
+            to_fr_reduced(&commitment_domain()),
             to_fr_reduced(&type_tag(&self.type_name, self.version)),
-            Fr::from(self.issuer.value()),
             to_fr_reduced(&holder_of(&self.holder)),
-            to_fr_reduced(&self.asset),
             poseidon::hash_list(&pack(&self.attributes)),
             Fr::from(self.expiry.0),
             to_fr_reduced(&self.salt),
-        ]))
+        ])
     }
 }
 

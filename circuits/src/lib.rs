@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!   issuer                     holder                                    everybody
-//!   Credential ──leaf──▶ Registry ──path──▶ prove(key, credential,  ──▶ Evidence ──▶ verify(key, statement, proof)
-//!                        (on chain)               path, statement)                     schema.covers(claim, requirement)
+//!   Credential ──commitment──▶ Registry ──path──▶ prove(key, credential,  ──▶ Evidence ──▶ verify(key, statement, proof)
+//!                              (on chain)               path, statement)                     schema.covers(claim, requirement)
 //! ```
 //!
 //! | module | answers |
@@ -64,7 +64,7 @@ pub mod verify;
 
 pub use attestation::Attestation;
 pub use capability::{Capability, CapabilityType, Setup};
-pub use credential::{Credential, asset_of};
+pub use credential::{Credential, asset_of, placed};
 pub use evidence::{Evidence, EvidenceKind, ProofBytes, ProofEvidence};
 pub use issuer::{IssuerIndex, IssuerMask};
 pub use keys::{ProvingKey, setup};

@@ -14,7 +14,7 @@ use common::{AUCTION, CHAIN, CIPHERTEXT, LEASE_END, agent, claim, credential};
 use light_poseidon::{Poseidon, PoseidonHasher};
 use tender_circuits::{
     Attestation, Credential, Evidence, EvidenceKind, IssuerIndex, IssuerMask, ProofBytes,
-    ProofEvidence, asset_of, attestation::AttestationError, context, holder_of, resources,
+    ProofEvidence, asset_of, attestation::AttestationError, context, holder_of, placed, resources,
     statement::type_tag,
 };
 use tender_wire::{
@@ -215,23 +215,43 @@ fn golden_leaf() {
         .sum();
     let (a100, eu_west, skills) = (1u64 << 9, 1u64 << 5, 1u64 | 1 << 2 | 1 << 16);
     let masks = Fr::from(a100) + Fr::from(eu_west) * two(64) + Fr::from(skills) * two(128);
-    let domain: FieldBytes = "005c10d1256108845be172e285d55372c374a177803d273e0d617b387f794ef9"
-        .parse()
-        .unwrap();
-    let leaf = poseidon(&[
-        fr(domain),
+    let domain = |hex: &str| fr(hex.parse().unwrap());
+    let commitment = poseidon(&[
+        domain("002f72395284cb4009b6d263c4f430065ca576209f01772f928f0b9a92a7fcda"),
         fr(type_tag("resources", 1)),
-        Fr::from(3u64),
         fr(holder_of(&agent(1))),
-        fr(asset_of("serial 0001")),
         poseidon(&[amounts, masks]),
         Fr::from(1_900_086_400u64),
         fr(credential.salt),
     ]);
+    assert_eq!(fr(credential.commitment()), commitment);
+    let asset = asset_of("serial 0001");
+    let leaf = poseidon(&[
+        domain("005c10d1256108845be172e285d55372c374a177803d273e0d617b387f794ef9"),
+        Fr::from(3u64),
+        fr(asset),
+        commitment,
+    ]);
     assert_eq!(fr(credential.leaf()), leaf);
+    let posted = credential.commitment();
+    let by = |issuer| placed(IssuerIndex::new(issuer).unwrap(), &asset, &posted);
+    assert_eq!(by(3), Some(credential.leaf()));
+    assert_ne!(by(2), by(3), "another issuer's posting is another leaf");
     assert_eq!(
         credential.leaf().to_string(),
-        "2d601191f1dbc3d8037a79cfa17f018e9d5ca5d01c0f8b730d631a30624d9ca3"
+        "06228d98b19659fb7c5190e1e8f9e0d24db1c23b8c5a7da57bccabd9adf43fb1"
+    );
+}
+
+#[test]
+fn only_field_elements_are_placed() {
+    let (issuer, one) = (IssuerIndex::new(0).unwrap(), FieldBytes::from_u64(1));
+    let outside = FieldBytes([0xff; 32]);
+    assert_eq!(placed(issuer, &outside, &one), None);
+    assert_eq!(placed(issuer, &one, &outside), None);
+    assert_ne!(
+        placed(issuer, &asset_of("serial 0002"), &one),
+        placed(issuer, &asset_of("serial 0001"), &one)
     );
 }
 

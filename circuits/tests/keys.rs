@@ -183,10 +183,10 @@ fn type_records_travel() {
 fn golden_circuit() {
     assert_eq!(
         keys().1.r1cs_hash.to_string(),
-        "a3f8456a290662b7009852f3d4e3a8303ba68f6a58907731d439cb1408ced9f7"
+        "e114caff92c86068964c49e679c96aafbe4eb4fa333c1489ff2c958186a5826d"
     );
-    assert_eq!(keys().0.constraints(), 6_731);
+    assert_eq!(keys().0.constraints(), 6_983);
     let profile = keys().0.profile();
-    assert_eq!(profile.iter().map(|(_, n)| n).sum::<usize>(), 6_731);
+    assert_eq!(profile.iter().map(|(_, n)| n).sum::<usize>(), 6_983);
     assert_eq!(profile[0].0, "registry", "{profile:?}");
 }

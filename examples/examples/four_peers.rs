@@ -59,7 +59,7 @@ fn run(directory: &std::path::Path) -> Result<(), Box<dyn Error>> {
     let (_, issuer_home) = net.issuers.first().ok_or("an issuer was asked for")?;
     let first = clients.first().ok_or("there are four")?;
 
-    // An issuer posts a credential's leaf through the first peer. (A real leaf is a commitment; any field element will do here.)
+    // An issuer posts a credential's commitment through the first peer. (Any field element will do here.)
     let mut issuer = Place {
         home: Some(issuer_home.clone()),
         api: Some(first.url().into()),
@@ -67,7 +67,7 @@ fn run(directory: &std::path::Path) -> Result<(), Box<dyn Error>> {
     .actor()?;
     issuer.client = first.clone();
     let action = Action::Issue {
-        leaf: FieldBytes::from_u64(42),
+        commitment: FieldBytes::from_u64(42),
         asset: asset_of("DGX-A100-0417"),
     };
     let started = Instant::now();

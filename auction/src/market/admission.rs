@@ -160,7 +160,7 @@ fn check_action(
 ) -> Result<(), Refusal> {
     match action {
         Action::OpenAuction(spec) => check_open(state, at, signer, spec),
-        Action::Issue { leaf, asset } => check_issue(state, signer, leaf, asset),
+        Action::Issue { commitment, asset } => check_issue(state, signer, commitment, asset),
         Action::Revoke { index } => check_revoke(state, signer, *index),
         Action::RevokeAttestation { asset, serial } => {
             check_revoke_attestation(state, signer, asset, *serial)
@@ -293,7 +293,7 @@ fn check_windows(state: &MarketState, at: Clock, spec: &AuctionSpec) -> Result<(
 fn check_issue(
     state: &MarketState,
     signer: &PublicKey,
-    leaf: &FieldBytes,
+    commitment: &FieldBytes,
     asset: &FieldBytes,
 ) -> Result<(), Refusal> {
     let (issuer, row) = state
@@ -307,7 +307,7 @@ fn check_issue(
             quota: row.quota,
         });
     }
-    for (what, value) in [("leaf", leaf), ("asset", asset)] {
+    for (what, value) in [("commitment", commitment), ("asset", asset)] {
         if value.0 == [0; 32] || !is_canonical(value) {
             return Err(Refusal::NotAnElement { what });
         }

@@ -196,6 +196,7 @@ fn check_evidence(state: &MarketState, bid: &BidContent) -> Result<Option<Capaci
             return Err(Refusal::NoIssuers { type_id });
         }
         state.check_issuers(issuers)?;
+        state.check_listed(issuers)?;
         match shown.get_mut(&type_id) {
             Some((asset, _)) if *asset != *evidence.asset() => {
                 return Err(Refusal::MixedAssets { type_id });
@@ -262,13 +263,6 @@ fn check_attestation(state: &MarketState, attestation: &Attestation) -> Result<(
         asset,
         ..
     } = attestation;
-    if state
-        .issuers
-        .at(*issuer)
-        .is_none_or(|row| row.delisted.is_some())
-    {
-        return Err(Refusal::IssuerNotListed { issuer: *issuer });
-    }
     match state.credentials.serial_revoked(*issuer, asset, *serial) {
         Some(_) => Err(Refusal::AttestationRevoked {
             issuer: *issuer,
@@ -310,7 +304,7 @@ impl MarketState {
         record.ok_or(Refusal::UnknownType { type_id: *type_id })
     }
 
-    /// Whether the chain has had all these issuers. De-listed ones do no harm: their leaves are gone.
+    /// Whether the chain has had all these issuers. In a requirement de-listed ones do no harm: nothing new is shown in their name.
     pub(crate) fn check_issuers(&self, issuers: IssuerMask) -> Result<(), Refusal> {
         if issuers.is_subset_of(self.issuers.mask()) {
             return Ok(());
@@ -319,6 +313,18 @@ impl MarketState {
             mask: issuers.0,
             known: self.issuers.0.len(),
         })
+    }
+
+    /// Whether all these issuers are on the list now, as evidence demands.
+    fn check_listed(&self, issuers: IssuerMask) -> Result<(), Refusal> {
+        let listed = |issuer| {
+            let row = self.issuers.at(issuer);
+            row.is_some_and(|row| row.delisted.is_none())
+        };
+        match issuers.iter().find(|issuer| !listed(*issuer)) {
+            Some(issuer) => Err(Refusal::IssuerNotListed { issuer }),
+            None => Ok(()),
+        }
     }
 
     /// The root rule: the latest block known to end with the proof's root, if that is good.

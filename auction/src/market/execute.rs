@@ -265,8 +265,9 @@ impl<'a> Run<'a> {
         let height = self.at.height;
         let row = usize::from(issuer.value());
         match action {
-            Action::Issue { leaf, asset } => {
-                if let Ok(index) = self.state.credentials.edit().issue(issuer, leaf, *asset) {
+            Action::Issue { commitment, asset } => {
+                let credentials = self.state.credentials.edit();
+                if let Ok(index) = credentials.issue(issuer, commitment, *asset) {
                     self.events.push(Event::LeafIssued {
                         issuer,
                         index,

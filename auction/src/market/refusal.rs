@@ -147,8 +147,8 @@ refusals! {
     /// The proof does not verify for its statement.
     #[error("the proof of type {type_id} does not verify for this bid")]
     InvalidProof { type_id: TypeId } = "invalid_proof", always;
-    /// An attestation by somebody who is not (any more) an issuer.
-    #[error("the attestation's issuer {issuer} is not listed")]
+    /// Evidence in the name of somebody who is not (any more) an issuer.
+    #[error("issuer {issuer} of the evidence is not listed")]
     IssuerNotListed { issuer: IssuerIndex } = "issuer_not_listed", here;
     /// An attestation that is not one: another holder's, not of its type, not signed by its issuer.
     #[error("the attestation does not hold: {error}")]

@@ -4,12 +4,15 @@
 //! issuer that may stand behind the evidence, not older than that issuer's last revocation for the asset. So no issuer can
 //! stop those who do not rely on it. A root that stayed the same over several blocks is as young as the last of them.
 //!
+//! **Leaves** are made here, of the poster's index, the asset and the posted commitment: so the issuer a proof shows is the one whose
+//! revocations and de-listing are looked up, for the asset they are looked up by.
+//!
 //! Bounds: 2^20 leaves, an issuer's quota of leaves, [`MAX_REVOKED_SERIALS`] per issuer.
 
 use super::table::{Content, Table, hashed_whole, whole};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
-use tender_circuits::{IssuerIndex, IssuerMask, Registry, registry::RegistryError};
+use tender_circuits::{IssuerIndex, IssuerMask, Registry, placed, registry::RegistryError};
 use tender_wire::{Digest, FieldBytes, Height, PublicKey, merkle};
 
 /// Distinct end-of-block roots remembered: at one change a second, 17 minutes in which a proof stays usable.
@@ -129,14 +132,15 @@ impl Credentials {
         (0u32..).zip(self.rows.iter().flat_map(|rows| &rows.0))
     }
 
-    /// Appends a leaf.
+    /// Appends the leaf of a commitment `issuer` posts about a machine.
     pub(crate) fn issue(
         &mut self,
         issuer: IssuerIndex,
-        leaf: &FieldBytes,
+        commitment: &FieldBytes,
         asset: FieldBytes,
     ) -> Result<u32, RegistryError> {
-        let index = self.tree.append(leaf)?;
+        let leaf = placed(issuer, &asset, commitment).ok_or(RegistryError::NotCanonical)?;
+        let index = self.tree.append(&leaf)?;
         let row = LeafRow {
             issuer,
             asset,

@@ -5,7 +5,7 @@ use crate::{
     example::{self, Example},
 };
 use tender_circuits::{
-    Claim, EvidenceKind, FieldValue, MerklePath, Registry, Rule, asset_of, holder_of,
+    Claim, EvidenceKind, FieldValue, MerklePath, Registry, Rule, asset_of, holder_of, placed,
     registry::DEPTH, verify,
 };
 use tender_wire::{Digest, FieldBytes, Tag, encode, h31, hash};
@@ -53,6 +53,7 @@ fn types(book: &mut Book, example: &Example) {
 
 fn credentials(book: &mut Book, example: &Example) {
     let credential = &example.credential;
+    book.bytes("commitment_domain", h31(Tag::Commitment, &[]));
     book.bytes("leaf_domain", h31(Tag::Leaf, &[]));
     book.bytes("type_tag", example.record.type_tag());
     book.bytes(
@@ -62,7 +63,16 @@ fn credentials(book: &mut Book, example: &Example) {
     book.bytes("asset_a", asset_of("machine-a"));
     book.bytes("asset_b", asset_of("machine-b"));
     book.wire("credential", credential);
+    book.bytes("credential_commitment", credential.commitment());
     book.bytes("credential_leaf", credential.leaf());
+    assert_eq!(
+        placed(
+            credential.issuer,
+            &credential.asset,
+            &credential.commitment()
+        ),
+        Some(credential.leaf())
+    );
 
     book.bytes("registry_empty_root", Registry::default().root());
     book.bytes("registry_root", example.registry.root());

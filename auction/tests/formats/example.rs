@@ -263,7 +263,7 @@ impl Example {
             Transaction::Signed(Box::new(SignedTx::new(&self.chain, &key(n), 0, action)))
         };
         let issue = Action::Issue {
-            leaf: self.credential.leaf(),
+            commitment: self.credential.commitment(),
             asset: self.credential.asset,
         };
         let open = Action::OpenAuction(Box::new(self.spec.clone()));

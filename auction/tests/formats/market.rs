@@ -82,8 +82,12 @@ fn transactions(book: &mut Book, example: &Example) {
         assert_eq!(verdict, Ok(()));
         book.wire(&format!("tx_{name}"), &Transaction::Signed(Box::new(tx)));
     };
-    let (leaf, asset) = (example.credential.leaf(), example.credential.asset);
-    action("issue", example::ISSUER, Action::Issue { leaf, asset });
+    let (commitment, asset) = (example.credential.commitment(), example.credential.asset);
+    action(
+        "issue",
+        example::ISSUER,
+        Action::Issue { commitment, asset },
+    );
     action("revoke", example::ISSUER, Action::Revoke { index: 3 });
     action(
         "revoke_attestation",

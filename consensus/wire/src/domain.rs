@@ -43,6 +43,8 @@ tags! {
     Context = "tender/1/ctx",
     /// Asset handle: H31 of the device's serial.
     Asset = "tender/1/asset",
+    /// First element of a credential commitment's preimage.
+    Commitment = "tender/1/commitment",
     /// First element of a credential leaf's preimage.
     Leaf = "tender/1/leaf",
     /// Constraint system of a circuit: `r1cs_hash`.

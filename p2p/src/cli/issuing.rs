@@ -42,7 +42,7 @@ pub fn attest(
     let drafts = drafts.collect::<Result<Vec<_>, _>>()?;
     let issue = |file: &CredentialFile| match &file.content {
         Content::Credential { credential, .. } => Some(Action::Issue {
-            leaf: credential.leaf(),
+            commitment: credential.commitment(),
             asset: credential.asset,
         }),
         Content::Attestation(_) => None,

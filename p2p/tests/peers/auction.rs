@@ -98,7 +98,7 @@ async fn an_auction_clears_and_winner_and_loser_take_away_certificates() {
             scenario::attributes(&[("cpu_milli", 4000)]),
         );
         let issue = Action::Issue {
-            leaf: credential.leaf(),
+            commitment: credential.commitment(),
             asset: credential.asset,
         };
         agent

@@ -39,11 +39,11 @@ pub fn genesis(name: &str, validators: usize) -> Genesis {
     genesis
 }
 
-/// A transaction anyone may submit in its order: the first issuer posts a leaf.
+/// A transaction anyone may submit in its order: the first issuer posts a credential.
 pub fn credential(genesis: &Genesis, sequence: u64) -> Vec<u8> {
-    let leaf = FieldBytes::from_u64(sequence + 1);
+    let commitment = FieldBytes::from_u64(sequence + 1);
     let action = Action::Issue {
-        leaf,
+        commitment,
         asset: FieldBytes::from_u64(7),
     };
     let signed = SignedTx::new(&genesis.chain_id(), &key(ISSUERS[0]), sequence, action);

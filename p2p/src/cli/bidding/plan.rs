@@ -247,7 +247,9 @@ impl Bidder<'_> {
         };
         let own = credential.issuer_mask();
         let issuers = if file.hide_issuer && needs.distinct <= 1 {
-            IssuerMask(needs.accepted.0 | own.0)
+            // Evidence names no de-listed issuer.
+            let listed: IssuerMask = self.names.issuers.iter().map(|(i, _)| *i).collect();
+            IssuerMask((needs.accepted.0 & listed.0) | own.0)
         } else {
             own
         };
