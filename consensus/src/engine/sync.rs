@@ -24,9 +24,15 @@ pub const MAX_CLAIMS: usize = 64;
 #[derive(Default)]
 pub(super) struct SyncState {
     /// Tips that peers claim to have themselves.
-    claims: BTreeMap<Peer, Height>,
+    claims: BTreeMap<Peer, Claim>,
     /// Where things stood at the last tick.
     mark: Option<(Height, Round, Step, usize)>,
+}
+
+struct Claim {
+    tip: Height,
+    /// Asked on the strength of it, and not heard since.
+    asked: bool,
 }
 
 /// What was asked for since the last tick.
@@ -158,16 +164,19 @@ impl<A: Application> Engine<A> {
         }
     }
 
-    /// Asks those who claim to have it for the current height's block and what follows.
+    /// Asks those who claim to have it for the current height's block and what follows. A claim is good for one ask until its peer is heard
+    /// again: whoever stays silent does not stand before the others for ever.
     fn ask_blocks(&mut self) {
         let height = self.height();
-        let claims = self.sync.claims.iter();
-        let ahead: Vec<Peer> = claims
-            .filter(|(_, h)| **h >= height)
-            .map(|(p, _)| *p)
+        let claims = self.sync.claims.iter_mut();
+        let mut ahead: Vec<(Peer, &mut Claim)> = claims
+            .filter(|(_, claim)| claim.tip >= height && !claim.asked)
+            .map(|(peer, claim)| (*peer, claim))
             .collect();
-        if !ahead.is_empty() {
-            self.ask(Asked::Blocks(height), Request::Blocks(height), ahead);
+        if let Some((_, first)) = ahead.first_mut() {
+            first.asked = true;
+            let prefer = ahead.iter().map(|(peer, _)| *peer).collect();
+            self.ask(Asked::Blocks(height), Request::Blocks(height), prefer);
         }
     }
 
@@ -240,7 +249,9 @@ impl<A: Application> Engine<A> {
         }
         if blocks.is_empty() {
             return Ok(match self.sync.claims.remove(&from) {
-                Some(claimed) if claimed >= start => Err(Refusal::FalseHeight { claimed }),
+                Some(Claim { tip, .. }) if tip >= start => {
+                    Err(Refusal::FalseHeight { claimed: tip })
+                }
                 _ => Err(Refusal::Unasked),
             });
         }
@@ -250,19 +261,15 @@ impl<A: Application> Engine<A> {
                 return Ok(Err(refusal));
             }
         }
-        if self
-            .sync
-            .claims
-            .get(&from)
-            .is_some_and(|h| *h >= self.height())
-        {
-            self.ask(
-                Asked::Blocks(self.height()),
-                Request::Blocks(self.height()),
-                vec![from],
-            );
-        } else {
-            self.sync.claims.remove(&from);
+        let height = self.height();
+        match self.sync.claims.get_mut(&from) {
+            Some(claim) if claim.tip >= height => {
+                claim.asked = false;
+                self.ask(Asked::Blocks(height), Request::Blocks(height), vec![from]);
+            }
+            _ => {
+                self.sync.claims.remove(&from);
+            }
         }
         Ok(Ok(()))
     }
@@ -302,7 +309,8 @@ impl<A: Application> Engine<A> {
     }
 
     fn claim(&mut self, from: Peer, tip: Height) {
-        self.sync.claims.insert(from, tip);
+        let asked = false;
+        self.sync.claims.insert(from, Claim { tip, asked });
         while self.sync.claims.len() > MAX_CLAIMS {
             self.sync.claims.pop_first();
         }

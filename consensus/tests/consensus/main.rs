@@ -14,4 +14,5 @@ mod faults;
 mod messages;
 mod replay;
 mod soak;
+mod sync;
 mod validity;
