@@ -95,8 +95,8 @@ impl<A: Application> Engine<A> {
                 self.take_body(*block);
                 Ok(Ok(()))
             }
-            (Request::Block(_), Response::Block(None)) => {
-                self.unhelpful(from);
+            (Request::Block(id), Response::Block(None)) => {
+                self.unhelpful(from, id);
                 Ok(Ok(()))
             }
             (Request::Transactions(asked), Response::Transactions(bodies)) => {
@@ -140,7 +140,9 @@ impl<A: Application> Engine<A> {
     /// Asks for whatever the rules wait for.
     pub(super) fn chase(&mut self) {
         let mut wanted = self.live.kernel.wanted();
-        wanted.extend(self.live.untimed.values().map(|p| p.block));
+        // Of other rounds a proposal alone is no reason: made-up ones cost their proposer nothing.
+        let current = self.live.untimed.get(&self.live.kernel.round());
+        wanted.extend(current.map(|p| p.block));
         for id in wanted {
             let prefer = self.live.sources.get(&id).cloned().unwrap_or_default();
             match self.live.bodies.missing(&id) {
@@ -180,14 +182,19 @@ impl<A: Application> Engine<A> {
         }
     }
 
-    /// A peer that did not have what it was asked for: others are asked at once, it is not until it shows up again.
-    fn unhelpful(&mut self, from: Peer) {
-        for (id, sources) in &mut self.live.sources {
-            sources.retain(|peer| *peer != from);
-            if !sources.is_empty() {
-                self.live.asked.remove(&Asked::Block(*id));
-                self.live.asked.remove(&Asked::Transactions(*id));
-            }
+    /// A peer that did not have what it was asked for: if it was thought to, others that are thought to are asked at once. Each such answer
+    /// uses up a source; who was asked on a guess changes nothing until the next tick.
+    fn unhelpful(&mut self, from: Peer, id: BlockId) {
+        let Some(sources) = self.live.sources.get_mut(&id) else {
+            return;
+        };
+        let Some(at) = sources.iter().position(|peer| *peer == from) else {
+            return;
+        };
+        sources.remove(at);
+        if !sources.is_empty() {
+            self.live.asked.remove(&Asked::Block(id));
+            self.live.asked.remove(&Asked::Transactions(id));
         }
     }
 
@@ -204,10 +211,25 @@ impl<A: Application> Engine<A> {
         bodies
             .iter()
             .for_each(|body| self.live.bodies.add_transaction(body));
-        if bodies.len() < asked.len() {
-            self.unhelpful(from);
+        for id in self.lacking(asked) {
+            self.unhelpful(from, id);
         }
         Ok(())
+    }
+
+    /// Blocks whose transactions were asked for and that still lack one of these.
+    fn lacking(&self, hashes: &[TxHash]) -> Vec<BlockId> {
+        let lacks = |id: &BlockId| {
+            let missing = self.live.bodies.missing(id)?;
+            hashes.iter().any(|h| missing.contains(h)).then_some(*id)
+        };
+        let asked = self.live.asked.iter();
+        asked
+            .filter_map(|asked| match asked {
+                Asked::Transactions(id) => lacks(id),
+                _ => None,
+            })
+            .collect()
     }
 
     fn take_bundle(&mut self, from: Peer, height: Height, bundle: Bundle) -> Answered {
