@@ -15,7 +15,7 @@
 //! | `GET /v1/blocks/{height}` | [`types::BlockInfo`] |
 //! | `GET /v1/blocks?from&count` | canonical bytes, see [`blocks`] |
 //! | `GET /v1/events` | server-sent [`types::Event`]s |
-//! | `POST /v1/admin/peers/{id}/ban`, `…/unban` | 204 |
+//! | `POST /v1/admin/peers/{id}/ban`, `…/unban` | 204; not where other machines are let in |
 //! | `GET /health`, `/ready`, `/metrics` | for whoever watches over the process |
 //!
 //! It has no users and no encryption: it binds to loopback unless told otherwise, and then refuses requests whose `Host` or `Origin`
@@ -149,7 +149,13 @@ pub(crate) async fn serve(
 }
 
 fn router(api: Api, remote: bool) -> Router {
-    Router::new()
+    let mut router = Router::new();
+    if !remote {
+        router = router
+            .route("/v1/admin/peers/{id}/ban", post(routes::ban))
+            .route("/v1/admin/peers/{id}/unban", post(routes::unban));
+    }
+    router
         .route("/v1/status", get(routes::status))
         .route("/v1/transactions", post(routes::submit))
         .route("/v1/transactions/{hash}", get(routes::transaction))
@@ -164,8 +170,6 @@ fn router(api: Api, remote: bool) -> Router {
         .route("/v1/blocks", get(blocks::range))
         .route("/v1/blocks/{height}", get(blocks::one))
         .route("/v1/events", get(routes::events))
-        .route("/v1/admin/peers/{id}/ban", post(routes::ban))
-        .route("/v1/admin/peers/{id}/unban", post(routes::unban))
         .route("/health", get(routes::health))
         .route("/ready", get(routes::ready))
         .route("/metrics", get(routes::metrics))

@@ -50,7 +50,7 @@ pub struct Status {
     pub round: Round,
     /// Connected peers.
     pub peers: u32,
-    /// Highest height a peer has announced.
+    /// Highest height that more than a third of the connected peers have announced.
     pub best_known_height: Height,
     /// Whether this peer is still catching up.
     pub syncing: bool,

@@ -15,7 +15,7 @@
 //! Invariant: written in one transaction with the block, from the block's own execution. What does not decode is damage. Calls
 //! block on the disk.
 
-use crate::store::{Store, StoreError, StoredBlock};
+use crate::store::{SYNC_AFRESH, Store, StoreError, StoredBlock};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use tender_auction::{
@@ -54,7 +54,7 @@ pub enum ArchiveError {
         source: CodecError,
     },
     /// An index entry points at nothing.
-    #[error("the store's index names {0}, which is not there; sync into an empty --home")]
+    #[error("the store's index names {0}, which is not there; {afresh}", afresh = SYNC_AFRESH)]
     Dangling(String),
 }
 

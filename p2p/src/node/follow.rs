@@ -13,6 +13,7 @@ use std::sync::{Arc, mpsc::Receiver};
 use tender_auction::{market::duties, seal::SealSeed};
 use tender_consensus::tx::TxBytes;
 use tender_wire::SecretKey;
+use tokio::sync::watch;
 
 /// The keys a validator pays its seal duties with.
 pub(super) struct Member {
@@ -80,12 +81,34 @@ fn pay(shared: &Shared, admission: &Admission, member: &Member) {
     }
 }
 
-/// Starts a named thread.
+/// Halts the peer when a part of it ends, by a panic or otherwise, though nobody stopped the peer: half a peer must not look
+/// healthy. Each part holds one until it ends.
+pub(super) struct Alarm {
+    pub(super) part: &'static str,
+    pub(super) shared: Arc<Shared>,
+    pub(super) stop: watch::Receiver<bool>,
+}
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        if !*self.stop.borrow() {
+            let part = self.part;
+            self.shared
+                .halt(format!("{part} has ended though nobody stopped it"));
+        }
+    }
+}
+
+/// Starts a thread, named after the part it is.
 pub(super) fn spawn(
-    name: &str,
+    alarm: Alarm,
     work: impl FnOnce() + Send + 'static,
 ) -> std::io::Result<std::thread::JoinHandle<()>> {
-    std::thread::Builder::new().name(name.into()).spawn(work)
+    let name = alarm.part.into();
+    std::thread::Builder::new().name(name).spawn(move || {
+        let _alarm = alarm;
+        work();
+    })
 }
 
 /// A wake-up line for a follower: one wake-up waits at most.
@@ -100,14 +123,15 @@ pub(super) fn start(
     jobs: &Jobs,
     member: Option<Member>,
     wakes: (Receiver<()>, Receiver<()>),
+    alarm: impl Fn(&'static str) -> Alarm,
 ) -> std::io::Result<Vec<std::thread::JoinHandle<()>>> {
     let (pool_wake, opening_wake) = wakes;
     let (for_pool, for_openings) = (Arc::clone(shared), Arc::clone(shared));
     let (admission, jobs) = (Arc::clone(admission), jobs.clone());
-    let pool = spawn("tender-pool", move || {
+    let pool = spawn(alarm("tender-pool"), move || {
         pool_and_duties(&for_pool, &admission, &jobs, member.as_ref(), &pool_wake);
     })?;
-    let opener = spawn("tender-openings", move || {
+    let opener = spawn(alarm("tender-openings"), move || {
         openings(&for_openings, &opening_wake)
     })?;
     Ok(vec![pool, opener])

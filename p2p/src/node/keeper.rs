@@ -122,7 +122,6 @@ impl Shell<Market> for Keeper {
     }
 
     fn halt(&mut self, reason: String) {
-        tracing::error!(%reason, "halted: this peer does nothing any more; reads are still answered");
         self.shared.halt(reason);
     }
 }

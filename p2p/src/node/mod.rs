@@ -49,7 +49,7 @@ use crate::{
 use admission::Admission;
 use courier::Courier;
 use driver::{Driver, Jobs, wall_clock};
-use follow::Member;
+use follow::{Alarm, Member};
 use keeper::Keeper;
 use libp2p::{Multiaddr, identity::Keypair};
 use std::{io, path::PathBuf, sync::Arc};
@@ -290,22 +290,38 @@ impl Parts {
             action: "start a thread".into(),
             source,
         };
+        let stop = watch::Sender::new(false);
+        let alarm = |part| Alarm {
+            part,
+            shared: Arc::clone(&shared),
+            stop: stop.subscribe(),
+        };
         let mut threads = Vec::new();
-        let consensus = follow::spawn("tender-consensus", move || driver.run(effects, &job_queue));
+        let consensus = follow::spawn(alarm("tender-consensus"), move || {
+            driver.run(effects, &job_queue)
+        });
         threads.push(consensus.map_err(spawn_error)?);
         let judge = Arc::clone(&admission);
-        threads.push(follow::spawn("tender-admission", move || judge.run()).map_err(spawn_error)?);
+        threads.push(
+            follow::spawn(alarm("tender-admission"), move || judge.run()).map_err(spawn_error)?,
+        );
         let wakes = (pool_wake, opening_wake);
         threads.extend(
-            follow::start(&shared, &admission, &jobs, self.member, wakes).map_err(spawn_error)?,
+            follow::start(&shared, &admission, &jobs, self.member, wakes, alarm)
+                .map_err(spawn_error)?,
         );
 
         let courier = Courier::new(Arc::clone(&shared), Arc::clone(&admission), jobs.clone());
         let mut tasks = JoinSet::new();
-        tasks.spawn(courier.clone().incoming(network_events));
-        tasks.spawn(courier.clone().outgoing(outgoing));
-        tasks.spawn(courier.upkeep(out));
-        let stop = watch::Sender::new(false);
+        tasks.spawn(watched(
+            alarm("the network"),
+            courier.clone().incoming(network_events),
+        ));
+        tasks.spawn(watched(
+            alarm("the way to the network"),
+            courier.clone().outgoing(outgoing),
+        ));
+        tasks.spawn(watched(alarm("upkeep"), courier.upkeep(out)));
         Ok(NodeHandle {
             shared,
             admission,
@@ -316,6 +332,12 @@ impl Parts {
             stop,
         })
     }
+}
+
+/// A task with its alarm.
+async fn watched(alarm: Alarm, work: impl Future<Output = ()>) {
+    let _alarm = alarm;
+    work.await;
 }
 
 fn io_error(action: &str, source: io::Error) -> NodeError {

@@ -79,14 +79,14 @@ impl Peers {
         }
     }
 
-    /// The greatest height a connected peer announced.
-    pub(super) fn best(&self) -> Height {
+    /// The greatest height that more than a third of the connected peers announced: one among three or more is not believed.
+    pub(super) fn best(&self, connected: impl Iterator<Item = PeerId>) -> Height {
         let rows = self.lock();
-        rows.by_id
-            .values()
-            .map(|row| row.height)
-            .max()
-            .unwrap_or_default()
+        let announced = |id| rows.by_id.get(&id).map_or(Height(0), |row| row.height);
+        let mut heights: Vec<_> = connected.map(announced).collect();
+        heights.sort_unstable_by(|a, b| b.cmp(a));
+        let third = heights.len().checked_div(3).unwrap_or_default();
+        heights.get(third).copied().unwrap_or_default()
     }
 
     /// Whom to ask: the first of `prefer` that is connected, else one that says it is at `height` or beyond, else anyone;
@@ -160,7 +160,6 @@ mod tests {
         let numbers: Vec<_> = ids.iter().map(|id| peers.number(*id)).collect();
         assert_eq!(peers.number(ids[1]), numbers[1], "numbers stay");
         peers.announced(&ids[2], Height(9));
-        assert_eq!(peers.best(), Height(9));
         assert_eq!(
             peers.choose(&[Peer(99), numbers[1]], Height(5), &[]),
             Some(ids[1])
@@ -172,8 +171,27 @@ mod tests {
         }
         assert_eq!(peers.choose(&[], Height(5), &ids), None);
         peers.gone(&ids[2]);
-        assert_eq!(peers.best(), Height(0));
         assert_eq!(peers.choose(&[numbers[2]], Height(0), &ids), None);
+    }
+
+    /// THREATS L: `/ready` does not hang on one stranger's word.
+    #[test]
+    fn a_height_is_believed_of_more_than_a_third() {
+        let peers = Peers::default();
+        let ids: Vec<_> = (0..6).map(|_| PeerId::random()).collect();
+        let best = |connected: &[PeerId]| peers.best(connected.iter().copied());
+        assert_eq!(best(&[]), Height(0));
+        for id in &ids[..5] {
+            peers.number(*id);
+            peers.announced(id, Height(7));
+        }
+        peers.announced(&ids[0], Height(u64::MAX));
+        assert_eq!(best(&ids[..1]), Height(u64::MAX), "the only one there is");
+        assert_eq!(best(&ids[..3]), Height(7));
+        assert_eq!(best(&ids), Height(7), "one has not said anything");
+        peers.announced(&ids[1], Height(9));
+        assert_eq!(best(&ids[..4]), Height(9));
+        assert_eq!(best(&ids), Height(7), "two of six are a third");
     }
 
     #[test]

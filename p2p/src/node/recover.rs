@@ -8,7 +8,10 @@ use super::{
     archive::{Archive, ArchiveError},
     shared::Chain,
 };
-use crate::store::wal::{WalFile, WalFileError};
+use crate::store::{
+    SYNC_AFRESH,
+    wal::{WalFile, WalFileError},
+};
 use std::path::Path;
 use tender_auction::market::Market;
 use tender_consensus::{
@@ -43,7 +46,7 @@ pub enum RecoverError {
     },
     /// A stored block does not execute.
     #[error(
-        "stored block {height} does not execute: {source}; use the program that wrote it, or sync into an empty --home"
+        "stored block {height} does not execute: {source}; use the program that wrote it, or {afresh}", afresh = SYNC_AFRESH
     )]
     DoesNotExecute {
         /// Its height.
@@ -53,7 +56,7 @@ pub enum RecoverError {
     },
     /// The store ends before the height it claims.
     #[error(
-        "the store names height {tip} as its last and ends at {found}; sync into an empty --home"
+        "the store names height {tip} as its last and ends at {found}; {afresh}", afresh = SYNC_AFRESH
     )]
     Short {
         /// The height claimed.

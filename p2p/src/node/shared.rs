@@ -102,8 +102,16 @@ impl Shared {
         self.halted.subscribe()
     }
 
+    /// Stops for good. The first reason stays.
     pub(super) fn halt(&self, reason: String) {
-        self.halted.send_replace(Some(reason));
+        self.halted.send_if_modified(|halted| {
+            let first = halted.is_none();
+            if first {
+                tracing::error!(%reason, "halted: this peer does nothing any more; reads are still answered");
+                *halted = Some(reason);
+            }
+            first
+        });
     }
 
     /// Round of the height being decided.
@@ -115,8 +123,9 @@ impl Shared {
         self.round.store(round.0, Ordering::Relaxed);
     }
 
-    /// Greatest height a connected peer announced; a hint, for anyone can say anything.
+    /// Greatest height that more than a third of the connected peers announced; a hint, for anyone can say anything.
     pub fn best_known_height(&self) -> Height {
-        self.peers.best().max(self.chain().height)
+        let connected = self.network.peers().into_iter().map(|peer| peer.id);
+        self.peers.best(connected).max(self.chain().height)
     }
 }

@@ -44,6 +44,9 @@ const CERTIFICATES: TableDefinition<u64, Bytes> = TableDefinition::new("certific
 const HEIGHTS: TableDefinition<Bytes, Bytes> = TableDefinition::new("heights");
 const INDEX: TableDefinition<Bytes, Bytes> = TableDefinition::new("index");
 
+/// What to do without the files. A validator's vote log is as old as its store: neither works, nor is safe, beside another.
+pub(crate) const SYNC_AFRESH: &str = "sync into an empty --home, a validator with a new key: one that has voted must not vote from there (SECURITY.md, \"Lost files\")";
+
 const CHAIN_KEY: &str = "chain";
 const FORMAT_KEY: &str = "format";
 const TIP_KEY: &str = "tip";
@@ -66,7 +69,7 @@ pub enum StoreError {
         expected: ChainId,
     },
     /// Another version wrote the tables.
-    #[error("{path} has format {found}, this program reads {expected}: use the version that wrote it, or sync into an empty --home", path = path.display())]
+    #[error("{path} has format {found}, this program reads {expected}: use the version that wrote it, or {afresh}", afresh = SYNC_AFRESH, path = path.display())]
     OtherFormat {
         /// The file.
         path: PathBuf,
@@ -76,7 +79,7 @@ pub enum StoreError {
         expected: u32,
     },
     /// The file is not what was written.
-    #[error("{path} is damaged ({what}): check the disk, then restore a backup or sync into an empty --home; a validator keeps its votes.wal", path = path.display())]
+    #[error("{path} is damaged ({what}): check the disk, then {afresh}", afresh = SYNC_AFRESH, path = path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -419,7 +422,7 @@ impl Store {
     }
 
     /// One transaction: all of `change` or nothing. Two-phase, so that a torn write of the commit itself cannot be taken for a
-    /// commit; with quick repair, so that a start after a crash need not read the whole file.
+    /// commit; with quick repair, so that opening after a crash needs no repair of redb's own before the check of the whole file.
     fn write(
         &self,
         change: impl FnOnce(&WriteTransaction) -> Result<(), StoreError>,

@@ -24,7 +24,7 @@ pub const WAL_FILE: &str = "votes.wal";
 #[derive(Debug, thiserror::Error)]
 pub enum WalFileError {
     /// It is not there, though this validator may have voted.
-    #[error("{path} is missing, so what this validator signed last is unknown: restore the file, or run as a non-validator", path = path.display())]
+    #[error("{path} is missing, so what this validator signed last is unknown: put this very file back, never an older copy, or have governance replace the key (SECURITY.md, \"Lost files\")", path = path.display())]
     Missing {
         /// The file.
         path: PathBuf,
@@ -36,7 +36,7 @@ pub enum WalFileError {
         path: PathBuf,
     },
     /// Its content is damaged before the tail.
-    #[error("{path}: {source}. Do not delete it: restore the file, or run as a non-validator", path = path.display())]
+    #[error("{path}: {source}. Do not delete it nor put an older copy in its place: have governance replace the key (SECURITY.md, \"Lost files\")", path = path.display())]
     Damaged {
         /// The file.
         path: PathBuf,

@@ -18,7 +18,7 @@ use tender_p2p::{
     node::{Node, NodeHandle},
 };
 use tender_wire::{FieldBytes, Height, TxHash, decode};
-use tokio::task::spawn_blocking;
+use tokio::{task::spawn_blocking, time::timeout};
 
 /// One request; status and body.
 async fn send(
@@ -275,6 +275,31 @@ async fn b22_web_pages_strangers_and_open_doors_are_kept_out() {
         .unwrap()
         .to_string();
     assert!(error.contains("allow_remote"), "{error}");
+
+    // Whoever lets others in does not let them choose its peers.
+    let mut open = config(&net.genesis, dir.path(), Vec::new());
+    open.api = Some(ApiSection {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        allow_remote: true,
+    });
+    let follower = Node::start(open, follower_keys()).await.unwrap();
+    let ban = format!("/v1/admin/peers/{}/ban", node.peer_id());
+    let answer = refused(&follower, "POST", &ban, vec![]).await;
+    assert_eq!(answer, (404, "not_found".into()));
+    follower.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_lost_a_part_of_itself_says_so() {
+    let net = Net::start("half", 1).await;
+    let node = &net.nodes[0];
+    assert_eq!(send(node, "GET", "/health", &[], vec![]).await.0, 200);
+    node.shared().network.shutdown().await;
+    let mut halted = node.halted();
+    let halted = halted.wait_for(Option::is_some);
+    let reason = timeout(PATIENCE, halted).await.unwrap().unwrap().clone();
+    assert!(reason.unwrap().contains("the network"));
+    assert_eq!(send(node, "GET", "/health", &[], vec![]).await.0, 503);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
