@@ -26,15 +26,17 @@ use tender_examples::openb::{
     Job, Machine, Outcome, auction_file, inventory, jobs, machines, offer,
 };
 use tender_p2p::{
-    api::types::{AuctionDetail, Phase},
-    cli::{
+    agent::{
         actor::Actor,
-        auction::{now, open},
         bidding::Bidder,
         client::Wanted,
         issuing::{self, Request},
-        place::Place,
         prover::Prover,
+    },
+    api::types::{AuctionDetail, Phase},
+    cli::{
+        auction::{now, open},
+        place::Place,
         testnet::{self, Layout, Testnet},
         verify::verify_file,
         words::{Reader, by_key},
@@ -211,7 +213,7 @@ fn api(net: &Testnet, index: usize) -> Outcome<String> {
 fn agents(net: &Testnet, count: usize) -> Outcome<Vec<Actor>> {
     let genesis: &Genesis = &net.genesis;
     let agent = |index: usize| -> Outcome<Actor> {
-        let mut seed = tender_p2p::cli::bidding::random()?;
+        let mut seed = tender_p2p::agent::bidding::random()?;
         let home = net.validators.get(index % 4).ok_or("no validator")?;
         Ok(Actor {
             client: Place::at(home).client()?,

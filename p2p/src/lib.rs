@@ -1,6 +1,7 @@
 //! The Tender peer: libp2p, storage, mempool admission, HTTP API and command line.
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects))]
 
+pub mod agent;
 pub mod api;
 pub mod cli;
 pub mod config;

@@ -13,7 +13,7 @@ mod common;
 use common::{Peer, run, tender, until};
 use serde_json::json;
 use std::path::{Path, PathBuf};
-use tender_p2p::cli::{client::Client, place::Place};
+use tender_p2p::{agent::client::Client, cli::place::Place};
 
 /// A network of one validator and the files written on the way.
 struct Net {

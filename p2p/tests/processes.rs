@@ -15,16 +15,15 @@ use common::{Peer, run, tender, until};
 use std::{collections::BTreeMap, path::Path};
 use tender_circuits::EvidenceKind;
 use tender_p2p::{
-    api::types::Phase,
-    cli::{
+    agent::{
         actor::Actor,
-        auction::now,
         bidding::Bidder,
         client::Client,
         issuing::{self, Request},
-        place::Place,
         prover::Prover,
     },
+    api::types::Phase,
+    cli::{auction::now, place::Place},
     documents::{bid::BidFile, credential::CredentialFile, inventory::InventoryFile, names::Names},
 };
 use tender_wire::{AuctionId, Height, UnixTime};

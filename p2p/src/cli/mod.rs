@@ -5,23 +5,17 @@
 //!
 //! Exit codes: 0 fine, 1 failure, 2 wrong usage, 3 a verification said no.
 
-pub mod actor;
 pub mod auction;
 mod audit;
 mod bid;
-pub mod bidding;
 mod certificate;
-pub mod client;
 pub mod dev;
-pub mod error;
 mod explain;
 mod issuer;
-pub mod issuing;
 mod keys;
 mod life;
-mod out;
+pub(crate) mod out;
 pub mod place;
-pub mod prover;
 pub mod start;
 mod status;
 pub mod table;
@@ -29,6 +23,7 @@ pub mod testnet;
 pub mod verify;
 pub mod words;
 
+use crate::agent::{actor, bidding, client, error, issuing, prover};
 use clap::{Parser, Subcommand};
 use error::Failure;
 use std::process::ExitCode;

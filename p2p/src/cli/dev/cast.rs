@@ -1,7 +1,7 @@
 //! Who plays in `tender dev`: the fixtures, compiled in.
 
 use crate::{
-    cli::error::Failure,
+    agent::error::Failure,
     documents::{auction::AuctionFile, bid::BidFile, inventory::InventoryFile, parse_json},
 };
 use serde::Deserialize;

@@ -3,7 +3,8 @@
 //! A development setup is deterministic from [`DEV_SETUP_SEED`], which everybody knows: whoever likes can forge proofs of such a
 //! type. That is what `allow_insecure_setup` in genesis says, and why only development chains say it.
 
-use super::{error::Failure, out};
+use super::error::Failure;
+use crate::cli::out;
 use crate::documents::{Access, write_bytes};
 use std::{
     collections::BTreeMap,
