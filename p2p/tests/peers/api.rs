@@ -8,6 +8,7 @@ use tender_auction::{
     audit::Audit,
     scenario::{ISSUERS, OPENER, key},
 };
+use tender_circuits::{IssuerIndex, placed};
 use tender_consensus::{block::CommittedBlock, tx::TxBytes};
 use tender_p2p::{
     api::{
@@ -100,7 +101,9 @@ async fn what_is_submitted_is_found_again_and_what_is_wrong_is_named() {
     holds(node, 1).await;
     let committed = get::<TxStatus>(node, &format!("/v1/transactions/{hash}")).await;
     assert_eq!(committed, TxStatus::Committed { height: Height(1) });
-    let leaf: LeafPath = get(node, &format!("/v1/registry/{}", FieldBytes::from_u64(1))).await;
+    let (asset, commitment) = (FieldBytes::from_u64(7), FieldBytes::from_u64(1));
+    let leaf = placed(IssuerIndex::new(0).unwrap(), &asset, &commitment).unwrap();
+    let leaf: LeafPath = get(node, &format!("/v1/registry/{leaf}")).await;
     assert_eq!(
         (leaf.index, Some(leaf.root)),
         (0, node.chain().app.good_root().map(|(root, _)| root))
