@@ -9,7 +9,7 @@ use tender_circuits::{Claim, EvidenceKind, IssuerMask};
 use tender_wire::{AuctionId, ChainId, Digest, Price, PublicKey, Tag, TypeId, UnixTime, hash};
 
 /// Most classes of one auction: each is a market of its own to clear.
-pub const MAX_CLASSES: usize = 32;
+pub const MAX_CLASSES: usize = 64;
 /// Most tasks of one auction: bounds the outcome records of one block.
 pub const MAX_TASKS: usize = 1024;
 /// Most units of one task.

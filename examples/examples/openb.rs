@@ -1,11 +1,11 @@
-//! Real input: the first 64 machines and 48 jobs of a production GPU cluster (`openb`, Alibaba 2023) as one auction on four
-//! validator processes.
+//! Real input: the first 64 machines and 48 jobs of a production GPU cluster (`openb`, Alibaba 2023), or as many as asked for, as one
+//! auction on four validator processes.
 //!
 //! Machines become credentials and proofs, jobs become tasks with their requirements as they stand; prices follow the rule in
 //! `tender_examples::openb`. What the data does not say is left out of the requirements (disk, bandwidth, GPU memory, region) or the same for
 //! all (region `us-east`, skill `cuda`).
 //!
-//! `cargo run --release -p tender-examples --example openb`; the data is expected at `../shared/data/openb` beside the repository, or where
+//! `cargo run --release -p tender-examples --example openb [-- MACHINES JOBS]`; the data is expected at `../shared/data/openb` beside the repository, or where
 //! `OPENB_DATA` says.
 
 #![allow(clippy::arithmetic_side_effects, clippy::indexing_slicing)] // its own small numbers, no stranger's
@@ -23,7 +23,7 @@ use tender_auction::{
 };
 use tender_circuits::EvidenceKind;
 use tender_examples::openb::{
-    Job, Machine, Outcome, auction_file, inventory, jobs, machines, offer,
+    JOBS, Job, MACHINES, Machine, Outcome, auction_file, inventory, jobs, machines, offer,
 };
 use tender_p2p::{
     agent::{
@@ -52,6 +52,15 @@ fn main() -> ExitCode {
     if std::env::args().nth(1).is_some_and(|arg| arg == "start") {
         return tender_p2p::cli::main();
     }
+    let mut counts = std::env::args().skip(1).map(|arg| arg.parse::<usize>());
+    let (Ok(machines), Ok(jobs), None) = (
+        counts.next().unwrap_or(Ok(MACHINES)),
+        counts.next().unwrap_or(Ok(JOBS)),
+        counts.next(),
+    ) else {
+        eprintln!("usage: openb [MACHINES JOBS]");
+        return ExitCode::from(2);
+    };
     let data = std::env::var_os("OPENB_DATA").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/openb"),
         PathBuf::from,
@@ -64,7 +73,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let directory = std::env::temp_dir().join(format!("tender-openb-{}", std::process::id()));
-    let result = run(&data, &directory);
+    let result = run(&data, (machines, jobs), &directory);
     let _ = std::fs::remove_dir_all(&directory);
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -75,9 +84,9 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(data: &Path, directory: &Path) -> Outcome<()> {
+fn run(data: &Path, counts: (usize, usize), directory: &Path) -> Outcome<()> {
     let start = Instant::now();
-    let (machines, jobs) = (machines(data)?, jobs(data)?);
+    let (machines, jobs) = (machines(data, counts.0)?, jobs(data, counts.1)?);
     println!(
         "{} machines, {} jobs from {}",
         machines.len(),
@@ -109,7 +118,7 @@ fn run(data: &Path, directory: &Path) -> Outcome<()> {
         api: Some(api(&net, 0)?),
     }
     .actor()?;
-    let file = auction_file(&jobs)?;
+    let file = auction_file(&jobs, bidding_seconds(machines.len()))?;
     let (auction, height) = open(&opener, &names, &file, Path::new("openb"))?;
     println!(
         "opened     {} tasks in {} classes, block {height}",
@@ -153,6 +162,11 @@ fn run(data: &Path, directory: &Path) -> Outcome<()> {
         start.elapsed()
     );
     Ok(())
+}
+
+/// Time for that many proofs on a small machine that runs the validators as well.
+fn bidding_seconds(machines: usize) -> u64 {
+    60.max(machines as u64 * 3 / 4)
 }
 
 /// Four validator processes, killed when dropped.

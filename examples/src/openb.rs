@@ -9,9 +9,9 @@ use tender_p2p::documents::{auction::AuctionFile, bid::BidFile, inventory::Inven
 /// What examples answer.
 pub type Outcome<T> = Result<T, Box<dyn Error>>;
 
-/// Machines taken from the node list.
+/// Machines taken from the node list, unless told otherwise.
 pub const MACHINES: usize = 64;
-/// Jobs taken from the pod list.
+/// Jobs taken from the pod list, unless told otherwise.
 pub const JOBS: usize = 48;
 
 /// A machine of the cluster.
@@ -60,11 +60,11 @@ pub fn inventory(machine: &Machine) -> Outcome<InventoryFile> {
     }))?)
 }
 
-/// Jobs of one shape share a class; every job is its own task.
+/// Jobs of one shape share a class; every job is its own task. Bidding is open for `seconds`.
 ///
 /// # Errors
 /// If a value has no place in an auction file.
-pub fn auction_file(jobs: &[Job]) -> Outcome<AuctionFile> {
+pub fn auction_file(jobs: &[Job], seconds: u64) -> Outcome<AuctionFile> {
     let mut classes = BTreeMap::new();
     let mut tasks = Vec::new();
     for job in jobs {
@@ -86,8 +86,8 @@ pub fn auction_file(jobs: &[Job]) -> Outcome<AuctionFile> {
             .push(serde_json::json!({ "name": job.name, "class": class, "reserve": reserve(job) }));
     }
     Ok(serde_json::from_value(serde_json::json!({
-        "title": "openb: 48 jobs of a production cluster",
-        "bidding_seconds": 60, "lease_seconds": 86_400, "classes": classes, "tasks": tasks,
+        "title": format!("openb: {} jobs of a production cluster", jobs.len()),
+        "bidding_seconds": seconds, "lease_seconds": 86_400, "classes": classes, "tasks": tasks,
     }))?)
 }
 
@@ -187,12 +187,12 @@ pub fn offer(index: usize, machine: &Machine, jobs: &[Job]) -> BidFile {
     }
 }
 
-/// The first machines of the node list.
+/// The first `count` machines of the node list.
 ///
 /// # Errors
 /// If the file is missing or not of this form.
-pub fn machines(data: &Path) -> Outcome<Vec<Machine>> {
-    let rows = rows(&data.join("openb_node_list_gpu_node.csv"), MACHINES)?;
+pub fn machines(data: &Path, count: usize) -> Outcome<Vec<Machine>> {
+    let rows = rows(&data.join("openb_node_list_gpu_node.csv"), count)?;
     let machine = |row: &BTreeMap<String, String>| -> Outcome<Machine> {
         Ok(Machine {
             name: row["sn"].clone(),
@@ -205,12 +205,12 @@ pub fn machines(data: &Path) -> Outcome<Vec<Machine>> {
     rows.iter().map(machine).collect()
 }
 
-/// The first jobs of the pod list.
+/// The first `count` jobs of the pod list.
 ///
 /// # Errors
 /// If the file is missing or not of this form.
-pub fn jobs(data: &Path) -> Outcome<Vec<Job>> {
-    let rows = rows(&data.join("openb_pod_list_default.csv"), JOBS)?;
+pub fn jobs(data: &Path, count: usize) -> Outcome<Vec<Job>> {
+    let rows = rows(&data.join("openb_pod_list_default.csv"), count)?;
     let job = |row: &BTreeMap<String, String>| -> Outcome<Job> {
         Ok(Job {
             name: row["name"].clone(),
