@@ -11,7 +11,7 @@ use crate::{
     evidence::ProofBytes,
     issuer::{IssuerIndex, IssuerMask},
     keys::{ProvingKey, rng},
-    r1cs::Assignment,
+    r1cs::{Assignment, Written},
     registry::MerklePath,
     schema::SchemaError,
     statement::{Statement, holder_of},
@@ -60,18 +60,18 @@ pub enum ProveError {
     )]
     NotRegistered,
     /// The attested attributes do not support the claim.
-    #[error("{reason}{}", constraint.as_ref().map_or_else(String::new, |c| format!(" (constraint `{c}`)")))]
+    #[error("{reason}{}", constraint.as_ref().map_or_else(String::new, |c| format!(" (constraint {c})")))]
     Unsupported {
         /// Which field, and what is claimed and attested.
         reason: Unsupported,
-        /// The scope of the first constraint it breaks; only [`prove`] looks for it.
-        constraint: Option<String>,
+        /// The first constraint it breaks; only [`prove`] looks for it.
+        constraint: Option<Written>,
     },
     /// A constraint is not satisfied although the native checks passed.
     #[error("constraint not satisfied: {constraint}")]
     Unsatisfied {
-        /// The scope it was written in.
-        constraint: String,
+        /// Where it was written.
+        constraint: Written,
     },
     /// The values do not fit the circuit (a path or list of the wrong length).
     #[error("the values do not fit the circuit")]
@@ -98,21 +98,29 @@ pub fn prove(
     match check(key, credential, path, statement) {
         Ok(()) => {}
         Err(ProveError::Unsupported { reason, .. }) => {
-            let z = values(key, credential, path, statement).ok();
-            let constraint = z.and_then(|z| key.shape.unsatisfied(&z).map(str::to_owned));
+            let constraint = violated(key, credential, path, statement);
             return Err(ProveError::Unsupported { reason, constraint });
         }
         Err(error) => return Err(error),
     }
     let z = values(key, credential, path, statement)?;
     if let Some(constraint) = key.shape.unsatisfied(&z) {
-        return Err(ProveError::Unsatisfied {
-            constraint: constraint.to_owned(),
-        });
+        return Err(ProveError::Unsatisfied { constraint });
     }
     let proof = create(key, credential, statement, &z, seed)?;
     verify::verify(&key.verifying, statement, &proof).map_err(ProveError::SelfCheck)?;
     Ok(proof)
+}
+
+/// The first constraint that the statement breaks with this credential, if it breaks one: where a refusal of [`check`] comes from.
+pub fn violated(
+    key: &ProvingKey,
+    credential: &Credential,
+    path: &MerklePath,
+    statement: &Statement,
+) -> Option<Written> {
+    let z = values(key, credential, path, statement).ok()?;
+    key.shape.unsatisfied(&z)
 }
 
 /// The native twin of the whole circuit: whether the credential supports the statement.

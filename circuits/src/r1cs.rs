@@ -2,8 +2,8 @@
 //!
 //! Why not `ark-r1cs-std`: it opens a tracing span around every operation and formats its operands, which are witnesses; it cannot
 //! name a constraint by a runtime string; and it rebuilds the matrices for every proof. Here a [`Builder`] collects rows and
-//! values, a `Shape` keeps the rows (the circuit), and every row knows the *scope* it was written in, so an unsatisfied one is
-//! named in words: `cpu_milli/attested covers claimed`.
+//! values, a `Shape` keeps the rows (the circuit), and every row knows the *scope* it was written in and its line of source, so an
+//! unsatisfied one is named, in words and by place: `cpu_milli/attested covers claimed`, circuits/src/gadgets/range.rs:56.
 //!
 //! Invariant: the rows depend on the circuit alone, never on values. Layout of `z`: `1`, public inputs, witnesses.
 #![allow(clippy::arithmetic_side_effects)] // field elements; counters bounded by MAX_CONSTRAINTS
@@ -15,7 +15,7 @@ use ark_relations::{
     gr1cs::{ConstraintSynthesizer, ConstraintSystemRef, LinearCombination, SynthesisError},
     gr1cs::{Matrix, Variable},
 };
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt, panic::Location};
 use tender_wire::{Digest, FieldBytes, Tag, hash::Hasher};
 use zeroize::Zeroize;
 
@@ -112,6 +112,40 @@ impl Drop for Assignment {
     }
 }
 
+/// A line of the source.
+type Line = &'static Location<'static>;
+
+/// Where rows of one scope begin.
+#[derive(Clone)]
+struct Scope {
+    first_row: usize,
+    name: String,
+    /// Where each part of the name was opened, outermost first.
+    opened: Vec<Line>,
+}
+
+/// A constraint, as people find it: the scope it was written in, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// Names of the enclosing scopes, outermost first, joined by `/`.
+    pub scope: String,
+    /// The line that writes it, often in a gadget.
+    pub line: &'static Location<'static>,
+    /// The nearest line of another file that opened an enclosing scope: where the circuit asks for it.
+    pub opened: Option<&'static Location<'static>>,
+}
+
+impl fmt::Display for Written {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let at = |line: Line| format!("{}:{}", line.file(), line.line());
+        write!(f, "`{}`, {}", self.scope, at(self.line))?;
+        match self.opened {
+            Some(line) => write!(f, ", asked for at {}", at(line)),
+            None => Ok(()),
+        }
+    }
+}
+
 /// Builds constraints and an assignment at once.
 pub struct Builder {
     /// Whether rows are kept. When proving they are known already, and only values are wanted.
@@ -119,8 +153,9 @@ pub struct Builder {
     inputs: usize,
     assignment: Vec<Fr>,
     matrices: [Matrix<Fr>; 3],
-    scopes: Vec<(usize, String)>,
-    path: Vec<String>,
+    lines: Vec<Line>,
+    scopes: Vec<Scope>,
+    path: Vec<(String, Line)>,
     /// Tests only: a check left out of the circuit, see [`Deleted`].
     #[cfg(test)]
     pub(crate) deleted: Option<Deleted>,
@@ -151,6 +186,7 @@ impl Builder {
             inputs: 0,
             assignment,
             matrices: Default::default(),
+            lines: Vec::new(),
             scopes: Vec::new(),
             path: Vec::new(),
             #[cfg(test)]
@@ -185,45 +221,63 @@ impl Builder {
     }
 
     /// Names the constraints written inside `f`, below the names of the enclosing scopes.
+    #[track_caller]
     pub fn scope<T>(&mut self, name: &str, f: impl FnOnce(&mut Builder) -> T) -> T {
-        self.path.push(name.to_owned());
+        self.path.push((name.to_owned(), Location::caller()));
         let out = f(self);
         self.path.pop();
         out
     }
 
+    /// The names of the enclosing scopes.
+    fn here(&self) -> String {
+        let names: Vec<_> = self.path.iter().map(|(name, _)| name.as_str()).collect();
+        names.join("/")
+    }
+
     #[cfg(test)]
     pub(crate) fn deletion(&self) -> Option<Deleted> {
-        let here = self.path.join("/");
+        let here = self.here();
         self.deleted.clone().filter(|d| d.scope == here)
     }
 
     /// Constrains `a · b = c`.
+    #[track_caller]
     pub fn enforce_product(&mut self, a: &Num, b: &Num, c: &Num) {
         if !self.record {
             return;
         }
-        let [ma, mb, mc] = &mut self.matrices;
-        let path = self.path.join("/");
-        if self.scopes.last().is_none_or(|(_, last)| *last != path) {
-            self.scopes.push((ma.len(), path));
+        let name = self.here();
+        let opened = || self.path.iter().map(|(_, line)| *line);
+        let same = |last: &Scope| last.name == name && last.opened.iter().copied().eq(opened());
+        if !self.scopes.last().is_some_and(same) {
+            self.scopes.push(Scope {
+                first_row: self.lines.len(),
+                opened: opened().collect(),
+                name,
+            });
         }
+        self.lines.push(Location::caller());
+        let [ma, mb, mc] = &mut self.matrices;
         for (matrix, num) in [(ma, a), (mb, b), (mc, c)] {
             matrix.push(num.terms.iter().map(|(i, x)| (*x, *i)).collect());
         }
     }
 
     /// Constrains `a = b`.
+    #[track_caller]
     pub fn enforce_equal(&mut self, a: &Num, b: &Num) {
         self.enforce_product(a, &Num::from_u64(1), b);
     }
 
     /// Constrains 0 = 1: nothing satisfies the circuit.
+    #[track_caller]
     pub fn refuse(&mut self) {
         self.enforce_equal(&Num::from_u64(0), &Num::from_u64(1));
     }
 
     /// A new variable constrained to `a · b`.
+    #[track_caller]
     pub fn product(&mut self, a: &Num, b: &Num) -> Num {
         let c = self.witness(a.value * b.value);
         self.enforce_product(a, b, &c);
@@ -236,6 +290,7 @@ impl Builder {
             inputs: self.inputs,
             variables: assignment.0.len(),
             matrices: std::mem::take(&mut self.matrices),
+            lines: std::mem::take(&mut self.lines),
             scopes: std::mem::take(&mut self.scopes),
         };
         (shape, assignment)
@@ -256,8 +311,10 @@ pub(crate) struct Shape {
     /// Length of an assignment.
     pub(crate) variables: usize,
     pub(crate) matrices: [Matrix<Fr>; 3],
-    /// `(first row, scope)`, by row.
-    scopes: Vec<(usize, String)>,
+    /// Where each row was written.
+    lines: Vec<Line>,
+    /// By first row.
+    scopes: Vec<Scope>,
 }
 
 impl Shape {
@@ -268,12 +325,12 @@ impl Shape {
 
     /// Constraints per outermost scope, largest first.
     pub(crate) fn profile(&self) -> Vec<(String, usize)> {
-        let ends = self.scopes.iter().skip(1).map(|(first, _)| *first);
+        let ends = self.scopes.iter().skip(1).map(|scope| scope.first_row);
         let ends = ends.chain([self.constraints()]);
         let mut counts = BTreeMap::new();
-        for ((first, name), end) in self.scopes.iter().zip(ends) {
-            let outermost = name.split('/').next().unwrap_or_default();
-            *counts.entry(outermost.to_owned()).or_insert(0) += end - first;
+        for (scope, end) in self.scopes.iter().zip(ends) {
+            let outermost = scope.name.split('/').next().unwrap_or_default();
+            *counts.entry(outermost.to_owned()).or_insert(0) += end - scope.first_row;
         }
         let mut counts: Vec<_> = counts.into_iter().collect();
         counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
@@ -282,28 +339,33 @@ impl Shape {
 
     #[cfg(test)]
     pub(crate) fn scope_names(&self) -> impl Iterator<Item = &str> {
-        self.scopes.iter().map(|(_, name)| name.as_str())
+        self.scopes.iter().map(|scope| scope.name.as_str())
     }
 
-    /// The scope of the first constraint the assignment violates.
-    pub(crate) fn unsatisfied(&self, z: &Assignment) -> Option<&str> {
+    /// The first constraint the assignment violates.
+    pub(crate) fn unsatisfied(&self, z: &Assignment) -> Option<Written> {
         let eval = |row: &Vec<(Fr, usize)>| -> Fr {
             row.iter()
                 .map(|(c, i)| *c * z.0.get(*i).copied().unwrap_or_default())
                 .sum()
         };
         let [a, b, c] = &self.matrices;
-        let row = a
-            .iter()
-            .zip(b)
-            .zip(c)
-            .position(|((a, b), c)| eval(a) * eval(b) != eval(c))?;
-        let at = self.scopes.partition_point(|(first, _)| *first <= row);
-        Some(
-            self.scopes
-                .get(at.saturating_sub(1))
-                .map_or("", |(_, name)| name),
-        )
+        let mut rows = a.iter().zip(b).zip(c);
+        let row = rows.position(|((a, b), c)| eval(a) * eval(b) != eval(c))?;
+        self.written(row)
+    }
+
+    /// Where a row was written.
+    fn written(&self, row: usize) -> Option<Written> {
+        let line = *self.lines.get(row)?;
+        let after = self.scopes.partition_point(|scope| scope.first_row <= row);
+        let scope = self.scopes.get(after.checked_sub(1)?)?;
+        let elsewhere = |opened: &&Line| opened.file() != line.file();
+        Some(Written {
+            scope: scope.name.clone(),
+            line,
+            opened: scope.opened.iter().rev().find(elsewhere).copied(),
+        })
     }
 
     /// Hash of the matrices: which circuit a key belongs to. Counts `u64`, then per matrix and row a `u64` length and

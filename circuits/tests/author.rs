@@ -158,8 +158,68 @@ fn a_lenient_twin_is_caught_by_the_constraints() {
     let world = World::of(credential);
     let statement = world.statement(&record.id(), Claim(vec![FieldValue::Amount(6)]));
     let refused = prove(&key, &world.credential, &world.path, &statement, [1; 32]).unwrap_err();
-    let constraint = "score/attested covers claimed".to_owned();
-    assert_eq!(refused, ProveError::Unsatisfied { constraint });
+    let ProveError::Unsatisfied { constraint } = refused else {
+        panic!("{refused}");
+    };
+    assert_eq!(constraint.scope, "score/attested covers claimed");
+}
+
+/// The line of a named constraint holds it, and the other line is the author's own.
+#[test]
+fn a_broken_constraint_is_named_with_its_line_and_the_authors() {
+    let (key, record) = setup(Arc::new(Benchmark), [3; 32]).unwrap();
+    let mut credential = common::credential();
+    credential.type_name = "benchmark".into();
+    let weights = FieldValue::Exact(FieldBytes::from_u64(7));
+    let amount = FieldValue::Amount;
+    credential.attributes = Claim(vec![weights, amount(5), amount(6)]);
+    let world = World::of(credential);
+    let source = |line: &std::panic::Location<'_>| {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+            .parent()
+            .unwrap();
+        let text = std::fs::read_to_string(root.join(line.file())).unwrap();
+        text.lines()
+            .nth(line.line() as usize - 1)
+            .unwrap()
+            .trim()
+            .to_owned()
+    };
+    let broken = |claim| {
+        let statement = world.statement(&record.id(), Claim(claim));
+        let refused = prove(&key, &world.credential, &world.path, &statement, [1; 32]);
+        let Err(ProveError::Unsupported { reason, constraint }) = refused else {
+            panic!("{refused:?}");
+        };
+        let constraint = constraint.unwrap();
+        let text = ProveError::Unsupported {
+            reason,
+            constraint: Some(constraint.clone()),
+        }
+        .to_string();
+        let place = format!("{}:{}", constraint.line.file(), constraint.line.line());
+        assert!(
+            text.contains(&place) && text.contains(&constraint.scope),
+            "{text}"
+        );
+        constraint
+    };
+
+    let total = broken(vec![weights, amount(12)]);
+    assert_eq!(total.scope, "total/attested covers claimed");
+    assert_eq!(total.line.file(), "circuits/src/gadgets/range.rs");
+    assert_eq!(source(total.line), "b.enforce_equal(&sum, num);");
+    let opened = total.opened.unwrap();
+    assert_eq!(opened.file(), file!());
+    assert_eq!(source(opened), r#"b.scope("total", |b| {"#);
+
+    let other = broken(vec![FieldValue::Exact(FieldBytes::from_u64(8)), amount(1)]);
+    assert_eq!(
+        (other.scope.as_str(), other.line.file()),
+        ("weights", file!())
+    );
+    assert!(source(other.line).contains("b.enforce_equal(measured, weights)"));
+    assert_eq!(other.opened, None);
 }
 
 /// Attributes of one shape, claims of another, and the defaults kept: claims would go unproven, so nothing can be proven.

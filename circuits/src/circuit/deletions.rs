@@ -97,7 +97,7 @@ impl Case {
         let inputs = self.statement.public_inputs();
         synthesise(&Resources, &inputs, &self.witness, &mut b);
         let (shape, z) = b.finish();
-        shape.unsatisfied(&z).map(str::to_owned)
+        shape.unsatisfied(&z).map(|c| c.scope)
     }
 
     fn claiming(mut self, i: usize, value: FieldValue) -> Self {

@@ -73,7 +73,7 @@ proptest! {
         let statement = statement(&credential, &path, claim);
         let native = Resources.check(&credential.attributes, &statement.claim);
         let z = assignment(&Resources, &statement.public_inputs(), &Witness::new(&credential, &path), shape.variables);
-        let violated = shape.unsatisfied(&z);
+        let violated = shape.unsatisfied(&z).map(|c| c.scope);
         prop_assert_eq!(native.is_ok(), violated.is_none(), "{:?} / {:?}", native, violated);
         if let (Err(native), Some(violated)) = (native, violated) {
             prop_assert!(violated.starts_with(&native.field), "{} / {}", native, violated);
