@@ -133,7 +133,7 @@ impl Place {
         Ok(credential::read_all(
             &self.home()?.join(CREDENTIALS),
             &actor.chain,
-            &actor.key.public(),
+            &actor.key,
         )?)
     }
 

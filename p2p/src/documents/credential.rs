@@ -7,7 +7,7 @@ use super::{FileError, names::Names, read_json};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use tender_circuits::{Attestation, Credential, EvidenceKind, IssuerIndex, IssuerMask};
-use tender_wire::{ChainId, FieldBytes, PublicKey, TypeId, UnixTime};
+use tender_wire::{ChainId, FieldBytes, PublicKey, SecretKey, TypeId, UnixTime};
 
 /// Most credential files read from one directory.
 pub const MAX_CREDENTIALS: usize = 4096;
@@ -118,15 +118,16 @@ impl CredentialFile {
     }
 }
 
-/// The usable credentials of a directory, in name order: of this chain and this holder.
+/// The usable credentials of a directory, in name order: of this chain and of the holder whose agent key this is.
 ///
 /// # Errors
 /// [`FileError`] for a file that is not a credential, is of another chain or of another holder.
 pub fn read_all(
     directory: &Path,
     chain: &ChainId,
-    holder: &PublicKey,
+    key: &SecretKey,
 ) -> Result<Vec<CredentialFile>, FileError> {
+    let holder = key.public();
     let mut paths: Vec<PathBuf> = match std::fs::read_dir(directory) {
         Ok(entries) => entries.filter_map(|e| e.ok().map(|e| e.path())).collect(),
         Err(_) => Vec::new(), // no directory: no credentials yet
@@ -149,7 +150,7 @@ pub fn read_all(
                 "move the file away; ask the issuer to attest on this chain",
             ));
         }
-        if file.holder() != *holder {
+        if file.holder() != holder {
             let problem = format!(
                 "was given to {}, this home's agent key is {holder}",
                 file.holder()
