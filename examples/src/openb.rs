@@ -175,8 +175,15 @@ pub fn offer(index: usize, machine: &Machine, jobs: &[Job]) -> BidFile {
         at += 1;
     }
     let offered = slots.keys().flat_map(|class| &classes[class]);
-    let prices = offered
-        .take(MAX_BID_ENTRIES)
+    let priced: Vec<_> = offered.take(MAX_BID_ENTRIES).collect();
+    // A bid has only so many prices: classes beyond them are not served.
+    for (class, count) in &mut slots {
+        let prices = priced.iter().filter(|job| class_of(job) == *class).count();
+        *count = (*count).min(prices as u32);
+    }
+    slots.retain(|_, count| *count > 0);
+    let prices = priced
+        .into_iter()
         .map(|job| (job.name.clone(), price(index, machine, job)));
     BidFile {
         machine: Some(machine.name.clone()),

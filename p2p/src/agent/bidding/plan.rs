@@ -140,6 +140,16 @@ impl Bidder<'_> {
         priced: &BTreeMap<u16, &Class>,
     ) -> Result<Vec<ClassSlots>, Problem> {
         let written = file.slots(spec)?;
+        let idle = written.iter().find(|s| !priced.contains_key(&s.class));
+        if let Some(idle) = idle {
+            let name = spec.classes.get(usize::from(idle.class));
+            let name = name.map_or("?", |class| class.name.as_str());
+            return Err(Problem::new(
+                format!("slots.{name}"),
+                "offers slots for tasks that have no price",
+                "price one of the class's tasks, or leave the class out",
+            ));
+        }
         if !written.is_empty() {
             return Ok(written);
         }
