@@ -28,7 +28,7 @@ use crate::{
     poseidon,
     r1cs::{Assignment, Builder, Num, Shape},
     registry::{DEPTH, MerklePath, side},
-    schema::{ClaimSchema, Rule},
+    schema::{Claim, ClaimSchema, Rule},
     statement::{PREFIX_INPUTS, type_tag},
 };
 use ark_bn254::Fr;
@@ -171,6 +171,33 @@ pub(crate) fn synthesise(
         });
     });
     capability.constrain(b, &attributes, &claim);
+}
+
+/// The type's own part alone, over range-checked attributes and a claim: rows, values, and where the rows of
+/// [`Capability::constrain`] begin. What [`crate::testing`] looks at.
+pub(crate) fn own_part(
+    capability: &dyn Capability,
+    attributes: &Claim,
+    claim: &Claim,
+) -> (Shape, Assignment, usize) {
+    let mut b = Builder::recording();
+    let elements = |claim: &Claim| -> Vec<Fr> {
+        let inputs = claim.public_inputs();
+        inputs.map(|i| to_fr(&i).unwrap_or_default()).collect()
+    };
+    let claim: Vec<Num> = elements(claim).iter().map(|c| b.input(*c)).collect();
+    let attributes: Vec<Num> = elements(attributes).iter().map(|a| b.witness(*a)).collect();
+    let claim = values(&mut b, &capability.schema(), &claim, Side::Claimed);
+    let attributes = values(
+        &mut b,
+        &capability.attributes(),
+        &attributes,
+        Side::Attested,
+    );
+    let from = b.rows();
+    capability.constrain(&mut b, &attributes, &claim);
+    let (shape, z) = b.finish();
+    (shape, z, from)
 }
 
 /// Constrains the bit of `issuer` to be set in `issuers`.

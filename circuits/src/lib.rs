@@ -15,6 +15,7 @@
 //! | [`keys`], [`mod@prove`] | how is one made? |
 //! | [`evidence`], [`attestation`], [`mod@verify`] | what travels, and when is it good? |
 //! | [`r1cs`], [`gadgets`] | constraints, for circuit authors |
+//! | [`testing`] | does a circuit keep its laws? for authors |
 //! | [`attacks`] | what a cheat would do, for tests and demonstrations |
 //!
 //! # The statement
@@ -59,6 +60,7 @@ pub mod r1cs;
 pub mod registry;
 pub mod schema;
 pub mod statement;
+pub mod testing;
 pub mod types;
 pub mod verify;
 
@@ -73,5 +75,5 @@ pub use prove::prove;
 pub use registry::{MerklePath, Registry};
 pub use schema::{Claim, ClaimField, ClaimSchema, FieldValue, Rule};
 pub use statement::{Statement, context, holder_of};
-pub use types::resources;
+pub use types::{Circuits, resources, score};
 pub use verify::{VerifyingKey, verify};

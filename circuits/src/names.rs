@@ -5,23 +5,35 @@
 //! ```
 //!
 //! A field left out asks (or claims) nothing: `at_least` 0, `has_all` no labels, `within` any label. `equals` has no such value and must
-//! be given; attested attributes must also say every `within` field. Names are matched without regard to letter case.
+//! be given, as the name of the thing or as its 64 hex digits; attested attributes must also say every `within` field. Names are matched without
+//! regard to letter case. The name behind an `equals` value is not on chain, so it is printed in hex.
 
 use crate::schema::{Claim, ClaimField, ClaimSchema, FieldValue, Rule, SchemaError};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use tender_wire::FieldBytes;
+use tender_wire::{FieldBytes, Tag, h31};
 
 /// Word for "every label" of a mask.
 pub const ANY: &str = "any";
+/// Longest name under `equals`, in bytes: shorter than 64 hex digits, so that a mistyped hash is not taken for a name.
+pub const MAX_EXACT_NAME: usize = 48;
 
-/// A value as written: a number, one label (or hex for `equals`), or a list of labels.
+/// The `equals` value of a name: H31 of its lower-case form. `None` unless it is 1 to [`MAX_EXACT_NAME`] printable ASCII characters
+/// without space at the ends.
+pub fn exact(name: &str) -> Option<FieldBytes> {
+    let plain = (1..=MAX_EXACT_NAME).contains(&name.len())
+        && name.trim() == name
+        && name.bytes().all(|b| b.is_ascii_graphic() || b == b' ');
+    plain.then(|| h31(Tag::EqualsField, &[name.to_ascii_lowercase().as_bytes()]))
+}
+
+/// A value as written: a number, one label (or a name or hex for `equals`), or a list of labels.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum NamedValue {
     /// An amount.
     Number(u64),
-    /// One label, `any`, or 64 hex digits.
+    /// One label, `any`, a name, or 64 hex digits.
     Text(String),
     /// Labels.
     List(Vec<String>),
@@ -178,8 +190,10 @@ impl ClaimField {
                 .map(FieldValue::Mask),
             (Rule::Equals, NamedValue::Text(t)) => t
                 .parse::<FieldBytes>()
+                .ok()
+                .or_else(|| exact(t))
                 .map(FieldValue::Exact)
-                .map_err(|_| wrong()),
+                .ok_or_else(wrong),
             _ => Err(wrong()),
         }
     }
@@ -224,7 +238,7 @@ fn form(rule: Rule) -> &'static str {
         Rule::AtLeast { .. } => "a whole number from 0 to 4294967295",
         Rule::HasAll => "a label or a list of labels",
         Rule::Within => "a label, a list of labels, or `any`",
-        Rule::Equals => "64 lower-case hex digits",
+        Rule::Equals => "a name of 1 to 48 printable ASCII characters, or 64 lower-case hex digits",
     }
 }
 
@@ -264,6 +278,30 @@ mod tests {
             serde_json::to_value(schema.describe(&nothing)).unwrap()["region"],
             "any"
         );
+    }
+
+    #[test]
+    fn what_must_be_equal_is_written_by_name_or_in_hex() {
+        let schema = crate::types::score::schema();
+        let parse = |json: &str| schema.claim_from_named(&serde_json::from_str(json).unwrap());
+        let claim = parse(r#"{"suite": "MMLU-Pro", "score": 700}"#).unwrap();
+        assert_eq!(
+            parse(r#"{"suite": "mmlu-pro", "score": 700}"#),
+            Ok(claim.clone())
+        );
+        assert_eq!(
+            schema.claim_from_named(&schema.describe(&claim)),
+            Ok(claim.clone())
+        );
+        let other = parse(r#"{"suite": "mmlu", "score": 700}"#).unwrap();
+        assert_eq!(schema.covers(&claim, &other).unwrap_err().name, "suite");
+        let mistyped = "0".repeat(63);
+        for bad in ["", " mmlu", "mmlu\\n", "é", &mistyped] {
+            let text = parse(&format!(r#"{{"suite": "{bad}"}}"#))
+                .unwrap_err()
+                .to_string();
+            assert!(text.contains("suite: expected a name"), "{bad:?}: {text}");
+        }
     }
 
     #[test]

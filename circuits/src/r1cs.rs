@@ -284,6 +284,12 @@ impl Builder {
         c
     }
 
+    /// Constraints written so far, if they are kept.
+    pub(crate) fn rows(&self) -> usize {
+        let [a, _, _] = &self.matrices;
+        a.len()
+    }
+
     pub(crate) fn finish(mut self) -> (Shape, Assignment) {
         let assignment = Assignment(std::mem::take(&mut self.assignment));
         let shape = Shape {
@@ -344,15 +350,28 @@ impl Shape {
 
     /// The first constraint the assignment violates.
     pub(crate) fn unsatisfied(&self, z: &Assignment) -> Option<Written> {
+        let row = self.violated(z).next()?;
+        self.written(row)
+    }
+
+    /// The rows of the constraints the assignment violates.
+    pub(crate) fn violated(&self, z: &Assignment) -> impl Iterator<Item = usize> {
         let eval = |row: &Vec<(Fr, usize)>| -> Fr {
             row.iter()
                 .map(|(c, i)| *c * z.0.get(*i).copied().unwrap_or_default())
                 .sum()
         };
         let [a, b, c] = &self.matrices;
-        let mut rows = a.iter().zip(b).zip(c);
-        let row = rows.position(|((a, b), c)| eval(a) * eval(b) != eval(c))?;
-        self.written(row)
+        let rows = a.iter().zip(b).zip(c).enumerate();
+        rows.filter(move |(_, ((a, b), c))| eval(a) * eval(b) != eval(c))
+            .map(|(row, _)| row)
+    }
+
+    /// The scope a row was written in.
+    pub(crate) fn scope_of(&self, row: usize) -> Option<&str> {
+        let after = self.scopes.partition_point(|scope| scope.first_row <= row);
+        let scope = self.scopes.get(after.checked_sub(1)?)?;
+        Some(&scope.name)
     }
 
     /// Where a row was written.

@@ -31,7 +31,6 @@ use tender_p2p::{
         bidding::Bidder,
         client::Wanted,
         issuing::{self, Request},
-        prover::Prover,
     },
     api::types::{AuctionDetail, Phase},
     cli::{
@@ -276,7 +275,7 @@ fn bid_all(
     agents: &[Actor],
     credentials: &[CredentialFile],
 ) -> Outcome<usize> {
-    let prover = Prover::in_home(&net.opener).with(net.proving_key.clone());
+    let prover = net.prover(&net.opener);
     let (next, placed) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let work = || -> Result<(), String> {
         loop {

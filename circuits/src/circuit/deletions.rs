@@ -7,7 +7,7 @@ use super::*;
 use crate::{
     issuer::{IssuerIndex, IssuerMask},
     r1cs::Deleted,
-    schema::{Claim, FieldValue},
+    schema::FieldValue,
     statement::{Statement, holder_of},
     types::resources::{self, Resources},
 };

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     issuer::{IssuerIndex, IssuerMask},
-    schema::{Claim, FieldValue},
+    schema::FieldValue,
     statement::{Statement, holder_of},
     types::resources::Resources,
 };

@@ -12,7 +12,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Instant,
 };
-use tender_circuits::{Capability, CapabilityType, ProvingKey, Setup, setup, types};
+use tender_circuits::{Capability, CapabilityType, Circuits, ProvingKey, Setup, setup};
 use tender_wire::TypeId;
 
 /// Randomness of every development setup. Published, hence insecure.
@@ -26,6 +26,7 @@ const MAX_KEY_FILE_BYTES: u64 = 512 << 20;
 #[derive(Debug)]
 pub struct Prover {
     directory: PathBuf,
+    circuits: Circuits,
     loaded: Mutex<BTreeMap<TypeId, Arc<ProvingKey>>>,
 }
 
@@ -34,6 +35,7 @@ impl Prover {
     pub fn in_home(home: &Path) -> Self {
         Prover {
             directory: home.join(DIRECTORY),
+            circuits: Circuits::default(),
             loaded: Mutex::default(),
         }
     }
@@ -45,6 +47,13 @@ impl Prover {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .insert(key.type_id(), key);
+        self
+    }
+
+    /// A prover that knows one more circuit.
+    #[must_use]
+    pub fn knowing(mut self, circuit: Arc<dyn Capability>) -> Self {
+        self.circuits = self.circuits.with(circuit);
         self
     }
 
@@ -63,11 +72,11 @@ impl Prover {
     }
 
     fn load(&self, record: &CapabilityType) -> Result<ProvingKey, Failure> {
-        let circuit = types::find(&record.name, record.version).ok_or_else(|| {
+        let circuit = self.circuits.find(&record.name, record.version).ok_or_else(|| {
             let what = format!("this program has no circuit for {}", record.label());
             Failure::new(
                 what,
-                "use a build that has it; verifying needs none, proving does",
+                "use a program that has it (`Prover::knowing`); verifying needs none, proving does",
             )
         })?;
         let path = self.directory.join(format!("{}.pk", record.id()));

@@ -14,6 +14,7 @@ use crate::{
 use clap::Args;
 use std::path::{Path, PathBuf};
 use tender_auction::{genesis::Genesis, outcome::OutcomeRecord, task::AuctionSpec};
+use tender_circuits::Circuits;
 use tender_wire::{AuctionId, PublicKey};
 
 /// Directory of a home that holds what its agent is attested for.
@@ -122,7 +123,11 @@ impl Place {
             .filter(|it| it.listed)
             .map(|it| (it.index, it.issuer))
             .collect();
-        Ok(Names { types, issuers })
+        Ok(Names {
+            types,
+            issuers,
+            circuits: Circuits::default(),
+        })
     }
 
     /// What the home's agent is attested for.

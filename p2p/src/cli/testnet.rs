@@ -12,7 +12,13 @@
 //! Validators listen on loopback ports that were free when the directories were written, and every home lists them as bootstrap
 //! addresses. All other peers, and every API, take any free port; what they got is in their `addresses.json` while they run.
 
-use super::{bidding::random, error::Failure, out, prover::dev_setup, start::told};
+use super::{
+    bidding::random,
+    error::Failure,
+    out,
+    prover::{Prover, dev_setup},
+    start::told,
+};
 use crate::{
     config::{ApiSection, Config, Home, LogSection, NetworkSection, Role},
     documents::{Access, write_json},
@@ -30,7 +36,7 @@ use std::{
 use tender_auction::genesis::{
     Genesis, GenesisValidator, Issuer, MAX_OPEN_BUDGET, Openers, VERSION,
 };
-use tender_circuits::{ProvingKey, resources::Resources};
+use tender_circuits::{CapabilityType, ProvingKey, types};
 use tender_consensus::params::Params;
 use tender_wire::{Power, PublicKey, TimeMs};
 
@@ -95,8 +101,8 @@ pub struct Testnet {
     pub genesis_path: PathBuf,
     /// The chain.
     pub genesis: Genesis,
-    /// The proving key of `resources/v1`.
-    pub proving_key: Arc<ProvingKey>,
+    /// The proving keys of its types.
+    pub proving_keys: Vec<Arc<ProvingKey>>,
     /// Homes of the validators.
     pub validators: Vec<PathBuf>,
     /// Homes of the followers.
@@ -110,6 +116,12 @@ pub struct Testnet {
 }
 
 impl Testnet {
+    /// A home's prover, with the keys of the network's types at hand.
+    pub fn prover(&self, home: &Path) -> Prover {
+        let keys = self.proving_keys.iter().cloned();
+        keys.fold(Prover::in_home(home), Prover::with)
+    }
+
     /// Every home.
     pub fn homes(&self) -> impl Iterator<Item = &PathBuf> {
         let named = self
@@ -243,7 +255,7 @@ fn write_all(directory: &Path, layout: &Layout) -> Result<Testnet, Failure> {
         named("agent", &layout.agents),
     );
 
-    let (proving_key, record) = dev_setup(Arc::new(Resources))?;
+    let (proving_keys, types) = dev_setups()?;
     let (mut drafts, mut ports) = (Vec::new(), BTreeSet::new());
     for root in &validators {
         drafts.push(draft(root, Role::Validator, free_port(&mut ports)?)?);
@@ -256,7 +268,7 @@ fn write_all(directory: &Path, layout: &Layout) -> Result<Testnet, Failure> {
     for root in followers.iter().chain([&opener]).chain(named_homes) {
         drafts.push(draft(root, Role::Follower, 0)?);
     }
-    let genesis = genesis(layout, &drafts, &issuers, record)?;
+    let genesis = genesis(layout, &drafts, &issuers, types)?;
     let genesis_path = directory.join("genesis.json");
     write_json(&genesis_path, &genesis, Access::Public)?;
     for it in &drafts {
@@ -270,17 +282,38 @@ fn write_all(directory: &Path, layout: &Layout) -> Result<Testnet, Failure> {
         config.create(&home.config()).map_err(told)?;
         write_json(&home.genesis(), &genesis, Access::Public)?;
     }
-    let proving_key = Arc::new(proving_key);
     Ok(Testnet {
         genesis_path,
         genesis,
-        proving_key,
+        proving_keys,
         validators,
         followers,
         opener,
         issuers,
         agents,
     })
+}
+
+/// The development setups of every built-in circuit, one thread each; records in the order of genesis.
+fn dev_setups() -> Result<(Vec<Arc<ProvingKey>>, Vec<CapabilityType>), Failure> {
+    let made = std::thread::scope(|scope| {
+        let work: Vec<_> = types::all()
+            .into_iter()
+            .map(|circuit| scope.spawn(|| dev_setup(circuit)))
+            .collect();
+        work.into_iter()
+            .map(|thread| {
+                let ended = || Failure::new("a setup's thread panicked", "please report this");
+                thread.join().unwrap_or_else(|_| Err(ended()))
+            })
+            .collect::<Result<Vec<_>, _>>()
+    })?;
+    let (keys, mut records): (Vec<_>, Vec<_>) = made
+        .into_iter()
+        .map(|(key, record)| (Arc::new(key), record))
+        .unzip();
+    records.sort_by_key(|record| (record.name.clone(), record.version));
+    Ok((keys, records))
 }
 
 fn draft(root: &Path, role: Role, port: u16) -> Result<Draft, Failure> {
@@ -343,7 +376,7 @@ fn genesis(
     layout: &Layout,
     drafts: &[Draft],
     issuers: &[(String, PathBuf)],
-    record: tender_circuits::CapabilityType,
+    types: Vec<CapabilityType>,
 ) -> Result<Genesis, Failure> {
     let mut validators: Vec<_> = drafts
         .iter()
@@ -380,7 +413,7 @@ fn genesis(
         validators,
         issuers: issuers.iter().filter_map(issuer).collect(),
         openers: Openers::Any,
-        types: vec![record],
+        types,
         open_budget: MAX_OPEN_BUDGET,
     };
     genesis.check().map_err(|e| {

@@ -92,7 +92,7 @@ impl CredentialFile {
         }
     }
 
-    /// `issuer-serial-kind.json`, of characters that are plain everywhere.
+    /// `serial-issuer-type-kind.json`, of characters that are plain everywhere.
     pub fn file_name(&self) -> String {
         let plain = |text: &str| -> String {
             text.chars()
@@ -111,9 +111,10 @@ impl CredentialFile {
             EvidenceKind::Attestation => "attestation",
         };
         format!(
-            "{}-{}-{kind}.json",
+            "{}-{}-{}-{kind}.json",
             plain(&self.serial),
-            plain(&self.issuer)
+            plain(&self.issuer),
+            self.type_id.short()
         )
     }
 }
@@ -179,7 +180,7 @@ pub fn describe(file: &CredentialFile, names: &Names) -> String {
             file.type_id.short()
         );
     };
-    let schema = super::names::attribute_schema(record);
+    let schema = names.attribute_schema(record);
     format!(
         "{}, attested by {}: {}",
         file.serial,

@@ -3,11 +3,12 @@
 //! ```json
 //! { "serial": "DGX-A100-0417", "type": "resources/v1",
 //!   "attributes": { "cpu_milli": 256000, "gpu_model": "A100-80G", "region": "eu-west", "skills": ["cuda", "nvlink"] } }
+//! { "serial": "DGX-A100-0417", "type": "score/v1", "attributes": { "suite": "mlperf-inference-5.1", "score": 8720 } }
 //! ```
 
 use super::{
     error::{Located as _, Problem},
-    names::{Named, Names, attributes},
+    names::{Named, Names},
 };
 use serde::{Deserialize, Serialize};
 use tender_circuits::{CapabilityType, Claim, asset_of};
@@ -54,7 +55,9 @@ impl InventoryFile {
         let record = names.type_named(&self.type_name).at("type")?;
         Ok((
             record,
-            attributes(record, &self.attributes).at("attributes")?,
+            names
+                .attributes(record, &self.attributes)
+                .at("attributes")?,
         ))
     }
 }

@@ -4,8 +4,8 @@ use super::error::Problem;
 use std::collections::BTreeMap;
 use tender_auction::genesis::Issuer;
 use tender_circuits::{
-    CapabilityType, Claim, ClaimSchema, IssuerIndex, IssuerMask, NamedValue, names::NameError,
-    types,
+    CapabilityType, Circuits, Claim, ClaimSchema, IssuerIndex, IssuerMask, NamedValue,
+    names::NameError,
 };
 use tender_wire::TypeId;
 
@@ -19,6 +19,8 @@ pub struct Names {
     pub types: Vec<CapabilityType>,
     /// Issuers with their indices; a de-listed one is absent.
     pub issuers: Vec<(IssuerIndex, Issuer)>,
+    /// Circuits of types whose issuers attest something of another shape than the claim.
+    pub circuits: Circuits,
 }
 
 impl Names {
@@ -49,6 +51,23 @@ impl Names {
     pub fn type_label(&self, id: &TypeId) -> String {
         self.type_of(id)
             .map_or_else(|| id.short(), CapabilityType::label)
+    }
+
+    /// Shape of what issuers attest: the circuit's own where it is known here, else the claim's.
+    pub fn attribute_schema(&self, record: &CapabilityType) -> ClaimSchema {
+        self.circuits
+            .find(&record.name, record.version)
+            .map_or_else(|| record.schema.clone(), |circuit| circuit.attributes())
+    }
+
+    /// What a machine has, by names.
+    ///
+    /// # Errors
+    /// A [`Problem`] naming the field and what is known.
+    pub fn attributes(&self, record: &CapabilityType, named: &Named) -> Result<Claim, Problem> {
+        self.attribute_schema(record)
+            .attributes_from_named(named)
+            .map_err(name_problem)
     }
 
     /// The issuer of that name.
@@ -106,22 +125,6 @@ impl Names {
 /// A [`Problem`] naming the field and what is known.
 pub fn requirement(record: &CapabilityType, named: &Named) -> Result<Claim, Problem> {
     record.schema.claim_from_named(named).map_err(name_problem)
-}
-
-/// What a machine has, by names.
-///
-/// # Errors
-/// A [`Problem`] naming the field and what is known.
-pub fn attributes(record: &CapabilityType, named: &Named) -> Result<Claim, Problem> {
-    attribute_schema(record)
-        .attributes_from_named(named)
-        .map_err(name_problem)
-}
-
-/// Shape of what issuers attest: the circuit's own where it is built in, else the claim's.
-pub fn attribute_schema(record: &CapabilityType) -> ClaimSchema {
-    types::find(&record.name, record.version)
-        .map_or_else(|| record.schema.clone(), |circuit| circuit.attributes())
 }
 
 fn name_problem(error: NameError) -> Problem {

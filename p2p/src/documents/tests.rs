@@ -9,7 +9,7 @@ use super::{
 };
 use std::{collections::BTreeMap, os::unix::fs::PermissionsExt as _, path::Path};
 use tender_auction::genesis::Issuer;
-use tender_circuits::{CapabilityType, IssuerIndex, Setup, resources};
+use tender_circuits::{CapabilityType, Circuits, IssuerIndex, Setup, resources, score};
 use tender_wire::{Digest, PublicKey, UnixTime};
 
 const AUCTION: &str = include_str!("../../../fixtures/night-of-gpu-jobs.json");
@@ -26,17 +26,21 @@ fn names() -> Names {
         };
         (IssuerIndex::new(index).unwrap(), issuer)
     });
-    let record = CapabilityType {
-        name: "resources".into(),
+    let record = |name: &str, schema| CapabilityType {
+        name: name.into(),
         version: 1,
-        schema: resources::schema(),
+        schema,
         vk: Vec::new(),
         r1cs_hash: Digest::ZERO,
         setup: Setup::Dev,
     };
     Names {
-        types: vec![record],
+        types: vec![
+            record("resources", resources::schema()),
+            record("score", score::schema()),
+        ],
         issuers: issuers.collect(),
+        circuits: Circuits::default(),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::{
         bid::BidFile,
         credential::{Content, CredentialFile},
         error::Problem,
-        names::{Names, attribute_schema, requirement},
+        names::{Named, Names, requirement},
     },
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -66,14 +66,17 @@ impl Bidder<'_> {
         let slots = self.slots(spec, file, &held, &priced)?;
         let mut shows = Vec::new();
         let mut warnings = Vec::new();
-        for type_id in types_of(&priced) {
+        let types = types_of(&priced);
+        self.check_claimed(file, &types)?;
+        for type_id in types {
             let mut needs = Needs::of(&slots, &priced, &type_id);
             if let Some((_, credential)) = held.first() {
                 needs.reserved = self.reserved(&type_id, &credential.asset());
             }
             let chosen = needs.choose(&held, spec.lease_end, &mut warnings, self.names);
+            let alone = chosen.len() == 1;
             for index in chosen {
-                shows.push(self.show(index, &needs, file)?);
+                shows.push(self.show(index, &needs, file, alone)?);
             }
         }
         if shows.is_empty() {
@@ -223,7 +226,31 @@ impl Bidder<'_> {
         sum
     }
 
-    fn show(&self, index: usize, needs: &Needs<'_>, file: &BidFile) -> Result<Show, Problem> {
+    /// Whether every field that the bid file claims belongs to a type the priced classes ask for.
+    fn check_claimed(&self, file: &BidFile, types: &BTreeSet<TypeId>) -> Result<(), Problem> {
+        let records = types.iter().filter_map(|id| self.names.type_of(id));
+        let fields = records.flat_map(|record| &record.schema.fields);
+        let known: Vec<_> = fields.map(|field| field.name.as_str()).collect();
+        let mut claimed = file.claim.iter().flat_map(|named| named.keys());
+        match claimed.find(|name| !known.contains(&name.as_str())) {
+            None => Ok(()),
+            Some(name) => Err(Problem::new(
+                format!("claim.{name}"),
+                "is no field of a type that the priced classes ask for",
+                format!("known fields: {}", known.join(", ")),
+            )),
+        }
+    }
+
+    /// What to show of one credential. The bid file's claim goes to the types that have its fields; `alone` if nothing else of this type
+    /// is shown.
+    fn show(
+        &self,
+        index: usize,
+        needs: &Needs<'_>,
+        file: &BidFile,
+        alone: bool,
+    ) -> Result<Show, Problem> {
         let unknown = || {
             Problem::new(
                 "machine",
@@ -236,28 +263,26 @@ impl Bidder<'_> {
             .names
             .type_of(&credential.type_id)
             .ok_or_else(unknown)?;
-        let claim = match (&credential.content, &file.claim) {
-            (Content::Attestation(attestation), _) => attestation.claim.clone(),
-            (_, Some(named)) => requirement(record, named).map_err(|p| Problem {
-                field: format!("claim.{}", p.field),
-                ..p
-            })?,
-            (Content::Credential { credential, .. }, None) => {
-                if attribute_schema(record) != record.schema {
-                    let problem =
-                        format!("{} does not say what to claim by itself", record.label());
-                    return Err(Problem::new(
-                        "claim",
-                        problem,
-                        "write the claim, by field name",
-                    ));
-                }
-                needs.claim(&record.schema, &credential.attributes)
+        let claimed = file.claim.iter().flatten();
+        let claimed: Named = claimed
+            .filter(|(name, _)| record.schema.field(name).is_some())
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
+        let claim = match &credential.content {
+            Content::Attestation(attestation) => attestation.claim.clone(),
+            Content::Credential { .. } if !claimed.is_empty() => requirement(record, &claimed)
+                .map_err(|p| Problem {
+                    field: format!("claim.{}", p.field),
+                    ..p
+                })?,
+            Content::Credential { credential, .. } => {
+                let same = self.names.attribute_schema(record) == record.schema;
+                needs.claim(&record.schema, same.then_some(&credential.attributes))
             }
         };
         let own = credential.issuer_mask();
-        let issuers = if file.hide_issuer && needs.distinct <= 1 {
-            // Evidence names no de-listed issuer.
+        let issuers = if file.hide_issuer && needs.distinct <= 1 && alone {
+            // Evidence names no de-listed issuer; two evidences of a type name no issuer twice.
             let listed: IssuerMask = self.names.issuers.iter().map(|(i, _)| *i).collect();
             IssuerMask((needs.accepted.0 & listed.0) | own.0)
         } else {
@@ -312,7 +337,8 @@ impl<'a> Needs<'a> {
         }
     }
 
-    /// The fewest credentials that satisfy as many of the classes as can be, by position; a warning for each that cannot.
+    /// The fewest credentials that satisfy as many of the classes as can be, by position; a warning for each that cannot. One that covers
+    /// what a class needs goes before one that does not.
     fn choose(
         &self,
         held: &[(usize, &CredentialFile)],
@@ -328,14 +354,19 @@ impl<'a> Needs<'a> {
                     && need.kinds.accepts(c.kind())
                     && need.issuers.contains(c.issuer_index())
             };
-            let mut have = chosen.iter().filter(|(_, c)| acceptable(c)).count();
-            for (index, credential) in held.iter().filter(|(_, c)| acceptable(c)) {
-                let fresh = chosen
-                    .iter()
-                    .all(|(_, c)| c.issuer_index() != credential.issuer_index());
-                if have < usize::from(need.min_issuers) && fresh {
-                    chosen.push((*index, credential));
-                    have = have.saturating_add(1);
+            let mut have = 0usize;
+            for covering in [true, false] {
+                let fits =
+                    |c: &CredentialFile| acceptable(c) && (!covering || can_cover(names, c, need));
+                have = chosen.iter().filter(|(_, c)| fits(c)).count();
+                for (index, credential) in held.iter().filter(|(_, c)| fits(c)) {
+                    let fresh = chosen
+                        .iter()
+                        .all(|(_, c)| c.issuer_index() != credential.issuer_index());
+                    if have < usize::from(need.min_issuers) && fresh {
+                        chosen.push((*index, credential));
+                        have = have.saturating_add(1);
+                    }
                 }
             }
             if have < usize::from(need.min_issuers) {
@@ -354,11 +385,22 @@ impl<'a> Needs<'a> {
         chosen.into_iter().map(|(index, _)| index).collect()
     }
 
-    /// The least that covers the classes' needs, as far as it is attested: sums of what is used up (by running assignments too), maxima of
-    /// the rest.
-    fn claim(&self, schema: &ClaimSchema, attested: &Claim) -> Claim {
-        let fields = schema.fields.iter().enumerate().zip(&attested.0);
-        let values = fields.map(|((index, field), attested)| {
+    /// The least that covers the classes' needs: sums of what is used up (by running assignments too), maxima of the rest. As far as it is
+    /// attested, where that has the claim's shape; else the prover says whether it supports as much.
+    fn claim(&self, schema: &ClaimSchema, attested: Option<&Claim>) -> Claim {
+        let values = schema.fields.iter().enumerate().map(|(index, field)| {
+            let known = attested.and_then(|claim| claim.0.get(index)).copied();
+            let attested = known.unwrap_or(match field.rule {
+                Rule::AtLeast { .. } => FieldValue::Amount(u32::MAX),
+                Rule::HasAll => FieldValue::Mask(u64::MAX),
+                Rule::Within => FieldValue::Mask(0),
+                Rule::Equals => {
+                    let all = self.classes.iter();
+                    let mut values = all.filter_map(|(_, need, _)| need.requirement.0.get(index));
+                    let first = values.next().copied();
+                    first.unwrap_or(FieldValue::Exact(FieldBytes([0; 32])))
+                }
+            });
             let needed = || {
                 self.classes
                     .iter()
@@ -377,7 +419,7 @@ impl<'a> Needs<'a> {
                     } else {
                         amounts.max().unwrap_or(0)
                     };
-                    FieldValue::Amount(least.min(*most))
+                    FieldValue::Amount(least.min(most))
                 }
                 (Rule::HasAll, FieldValue::Mask(most)) => {
                     FieldValue::Mask(masks(needed()).fold(0, |all, m| all | m) & most)
@@ -388,10 +430,10 @@ impl<'a> Needs<'a> {
                     FieldValue::Mask(if actual & !widest == 0 {
                         widest
                     } else {
-                        *actual
+                        actual
                     })
                 }
-                _ => *attested,
+                _ => attested,
             }
         });
         Claim(values.collect())
@@ -417,6 +459,26 @@ fn types_of(priced: &BTreeMap<u16, &Class>) -> BTreeSet<TypeId> {
         .values()
         .flat_map(|class| class.requirements.iter().map(|r| r.type_id))
         .collect()
+}
+
+/// Whether a credential or attestation is good for what a class needs; yes, where only the prover could tell.
+fn can_cover(names: &Names, file: &CredentialFile, need: &Requirement) -> bool {
+    let Some(record) = names.type_of(&file.type_id) else {
+        return false;
+    };
+    match &file.content {
+        Content::Attestation(attestation) => {
+            let covered = record.schema.covers(&attestation.claim, &need.requirement);
+            covered.is_ok()
+        }
+        Content::Credential { credential, .. } => {
+            let circuit = names.circuits.find(&record.name, record.version);
+            circuit.is_none_or(|circuit| {
+                let supported = circuit.check(&credential.attributes, &need.requirement);
+                supported.is_ok()
+            })
+        }
+    }
 }
 
 /// The attested values of a credential or attestation.
@@ -465,7 +527,7 @@ mod tests {
             reserved,
         };
         let schema = resources::schema();
-        schema.line(&needs.claim(&schema, &claim(attested)))
+        schema.line(&needs.claim(&schema, Some(&claim(attested))))
     }
 
     #[test]

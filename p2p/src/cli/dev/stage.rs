@@ -75,7 +75,7 @@ impl Stage {
                 name: name.to_owned(),
                 home: home.to_path_buf(),
                 actor: Place::at(home).actor()?,
-                prover: Prover::in_home(home).with(net.proving_key.clone()),
+                prover: net.prover(home),
             })
         };
         let players = |homes: &[(String, PathBuf)]| -> Result<Vec<Player>, Failure> {
