@@ -3,9 +3,10 @@
 //! Block by block: the commit certificate under the set the history itself leads to, then [`ChainState::apply`], which checks
 //! every signature, proof and opening, clears every auction again and compares every root. A stranger who runs it needs to trust no peer.
 
+use crate::checkpoint::Checkpoint;
 use crate::genesis::{Genesis, GenesisError};
 use crate::market::{Market, MarketState};
-use crate::outcome::{AuctionEnd, OutcomeRecord};
+use crate::outcome::{AuctionEnd, EntryOutcome, OutcomeRecord};
 use crate::transaction::Transaction;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -16,6 +17,10 @@ use tender_consensus::{
     chain::{BlockError, ChainState},
 };
 use tender_wire::{BlockId, ChainId, Digest, Height};
+
+/// Header fields compared a block: roots of transactions, state and outcomes; hashes of last certificate, evidence, witnesses and two
+/// validator sets.
+pub const ROOTS: usize = 8;
 
 /// A history being audited.
 pub struct Audit {
@@ -35,10 +40,14 @@ pub struct AuditReport {
     pub block_id: BlockId,
     /// Its state root.
     pub state_root: Digest,
-    /// Precommit signatures checked.
+    /// Commit certificates verified, one a block.
+    pub certificates: u64,
+    /// Precommit signatures checked in them.
     pub precommits: u64,
     /// Transactions executed, by kind.
     pub transactions: BTreeMap<String, u64>,
+    /// Signatures of transactions checked (a reveal has none: it proves itself).
+    pub signatures: u64,
     /// Capability proofs verified.
     pub proofs: u64,
     /// Signed attestations verified.
@@ -49,10 +58,14 @@ pub struct AuditReport {
     pub cleared: u64,
     /// Bids opened again.
     pub opened: u64,
+    /// Payments computed again.
+    pub payments: u64,
     /// Auctions that ended void.
     pub void: u64,
     /// Outcome records compared.
     pub outcomes: u64,
+    /// Hashes and roots in headers compared with what execution gives, [`ROOTS`] a block.
+    pub roots: u64,
     /// Changes of the validator set.
     pub set_changes: u64,
 }
@@ -99,15 +112,19 @@ impl Audit {
             height: chain.height,
             block_id: chain.tip,
             state_root: chain.state_root,
+            certificates: 0,
             precommits: 0,
             transactions: BTreeMap::new(),
+            signatures: 0,
             proofs: 0,
             attestations: 0,
             evidence: 0,
             cleared: 0,
             opened: 0,
+            payments: 0,
             void: 0,
             outcomes: 0,
+            roots: 0,
             set_changes: 0,
         };
         Ok(Audit {
@@ -115,6 +132,14 @@ impl Audit {
             chain,
             report,
         })
+    }
+
+    /// The last block checked: what an auditor may hand on for others to trust.
+    pub fn checkpoint(&self) -> Checkpoint {
+        Checkpoint {
+            height: self.report.height,
+            block: self.report.block_id,
+        }
     }
 
     /// What was checked so far.
@@ -156,7 +181,9 @@ impl Audit {
         report.height = header.height;
         report.block_id = self.chain.tip;
         report.state_root = self.chain.state_root;
+        add(&mut report.certificates, 1);
         add(&mut report.precommits, precommits);
+        add(&mut report.roots, ROOTS);
         add(&mut report.evidence, committed.block.annex.evidence.len());
         add(&mut report.outcomes, records.len());
         add(
@@ -171,6 +198,8 @@ impl Audit {
                 report.transactions.entry(tx.kind().to_owned()).or_default(),
                 1,
             );
+            let signed = !matches!(tx, Transaction::SealReveal(_));
+            add(&mut report.signatures, usize::from(signed));
             if let Transaction::Bid(bid) = &tx {
                 for evidence in &bid.content.evidences {
                     match evidence.kind() {
@@ -181,14 +210,19 @@ impl Audit {
             }
         }
         for record in records {
-            if let OutcomeRecord::Auction(auction) = record {
-                match &auction.end {
+            match record {
+                OutcomeRecord::Auction(auction) => match &auction.end {
                     AuctionEnd::Cleared { bids, .. } => {
                         add(&mut report.cleared, 1);
                         report.opened = report.opened.saturating_add((*bids).into());
                     }
                     _ => add(&mut report.void, 1),
+                },
+                OutcomeRecord::Entry(entry) => {
+                    let won = matches!(entry.outcome, EntryOutcome::Won { .. });
+                    add(&mut report.payments, usize::from(won));
                 }
+                _ => {}
             }
         }
     }

@@ -5,7 +5,8 @@
 //! ```
 //!
 //! A certificate proves *this outcome was committed at height h*: who won what for which payment, or why an entry lost. It proves nothing about what
-//! happened later. The verifier trusts that more than two thirds of each set on the way was honest, and that old keys have not leaked since.
+//! happened later. The verifier trusts that more than two thirds of each set on the way was honest, and that old keys have not leaked since;
+//! a reader who fears the latter adds a block it trusts for another reason: see [`crate::checkpoint`].
 //!
 //! The file is JSON in exactly one form ([`AssignmentCertificate::to_json`]): a file that differs from it in any byte is refused,
 //! so nothing can hide in it.
@@ -72,21 +73,25 @@ pub struct Proven<'a> {
     pub header: &'a Header,
     /// The outcome.
     pub record: &'a OutcomeRecord,
+    /// The way there from genesis.
+    pub(crate) set_changes: &'a [SetChange],
 }
 
 /// Why a certificate proves nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VerifyError {
     /// Too large to be one.
-    #[error("the file has {len} bytes, a certificate at most {MAX_FILE_BYTES}")]
+    #[error("the file has {len} bytes, at most {most} are read")]
     TooLong {
         /// Its length.
         len: usize,
+        /// The cap.
+        most: usize,
     },
-    /// Not a certificate.
-    #[error("not a certificate: {0}")]
+    /// Not a file of its kind.
+    #[error("malformed: {0}")]
     Malformed(String),
-    /// A certificate, but not in its one form.
+    /// Of its kind, but not in its one form.
     #[error("the file is not in canonical form: it was changed after it was written")]
     NotCanonical,
     /// Of another chain than the genesis file.
@@ -166,8 +171,9 @@ impl AssignmentCertificate {
     /// # Errors
     /// [`VerifyError::TooLong`], [`VerifyError::Malformed`] or [`VerifyError::NotCanonical`].
     pub fn from_json(bytes: &[u8]) -> Result<Self, VerifyError> {
-        if bytes.len() > MAX_FILE_BYTES {
-            return Err(VerifyError::TooLong { len: bytes.len() });
+        let (len, most) = (bytes.len(), MAX_FILE_BYTES);
+        if len > most {
+            return Err(VerifyError::TooLong { len, most });
         }
         let certificate: Self =
             serde_json::from_slice(bytes).map_err(|e| VerifyError::Malformed(e.to_string()))?;
@@ -232,6 +238,7 @@ impl AssignmentCertificate {
         Ok(Proven {
             header: &self.header,
             record: &self.record,
+            set_changes: &self.set_changes,
         })
     }
 }

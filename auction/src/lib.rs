@@ -20,7 +20,7 @@
 //! | [`seal`] | how is a bid kept secret until the close, and opened without its bidder? |
 //! | [`clearing`] | who wins, and what are they paid? |
 //! | [`outcome`] | every way an entry, a task unit or an assignment can end |
-//! | [`certificate`], [`audit`] | how does a stranger check one outcome, or all of history? |
+//! | [`certificate`], [`checkpoint`], [`audit`] | how does a stranger check one outcome, or all of history? |
 //! | [`scenario`] | a whole market in memory, for tests and examples |
 //!
 //! [`Application`]: tender_consensus::application::Application
@@ -40,6 +40,7 @@
 pub mod audit;
 pub mod bid;
 pub mod certificate;
+pub mod checkpoint;
 pub mod clearing;
 pub mod genesis;
 pub mod ledger;

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use tender_auction::{
     certificate::{AssignmentCertificate, SetChange, VerifyError},
+    checkpoint::{Adds, Checkpoint, CheckpointError, Headers},
     genesis::{Genesis, GenesisValidator, Openers, VERSION},
     outcome::{AuctionEnd, AuctionRecord, OutcomeRecord, UnitOutcome, UnitRecord, outcome_root},
 };
@@ -188,6 +189,150 @@ fn too_few_signers_a_skipped_change_or_another_record_prove_nothing() {
     assert!(matches!(
         good.verify(&self::genesis("other")),
         Err(VerifyError::WrongChain { .. })
+    ));
+}
+
+fn at(header: &Header) -> Checkpoint {
+    Checkpoint {
+        height: header.height,
+        block: header.id(),
+    }
+}
+
+/// Headers of heights 10 to 14 on top of a certificate's block.
+fn later(genesis: &Genesis, last: &Header) -> Vec<Header> {
+    let set = [1, 2, 3, 5];
+    let mut headers: Vec<Header> = Vec::new();
+    for height in 10..15 {
+        let mut next = header(genesis, height, &set, &set, Digest::ZERO);
+        next.parent = headers.last().unwrap_or(last).id();
+        headers.push(next);
+    }
+    headers
+}
+
+/// Old keys leaked: who has them makes a certificate that verifies. A checkpoint anywhere tells it from the chain's own.
+#[test]
+fn a_checkpoint_adds_what_it_can_and_is_never_passed_over() {
+    let genesis = genesis("chain");
+    let good = certificate(&genesis, &[1, 2, 4], &[2, 3, 5]);
+    let proven = good.verify(&genesis).unwrap();
+    let file = |headers: &[Header]| Headers::new(genesis.chain_id(), headers.to_vec());
+
+    // On the path: the set change, and its own block. No headers are needed.
+    assert_eq!(
+        proven.under(&at(&good.set_changes[0].header), None),
+        Ok(Adds::LaterSetsOnly)
+    );
+    assert_eq!(proven.under(&at(&good.header), None), Ok(Adds::OwnBlock));
+    for header in [&good.set_changes[0].header, &good.header] {
+        let checkpoint = Checkpoint {
+            block: BlockId([8; 32]),
+            ..at(header)
+        };
+        let error = CheckpointError::Differs {
+            checkpoint,
+            found: header.id(),
+        };
+        assert_eq!(proven.under(&checkpoint, None), Err(error));
+    }
+
+    // Elsewhere below: its header says which set comes next, and must say what the certificate says.
+    let (old, new) = ([1, 2, 3, 4], [1, 2, 3, 5]);
+    let before = header(&genesis, 3, &old, &old, Digest::ZERO);
+    let between = header(&genesis, 7, &new, &new, Digest::ZERO);
+    for header in [&before, &between] {
+        let error = proven.under(&at(header), None).unwrap_err();
+        assert!(
+            matches!(error, CheckpointError::NotConnected { missing, .. } if missing == header.height)
+        );
+        assert!(error.to_string().contains("heights 5, 9"), "{error}");
+        let given = file(std::slice::from_ref(header));
+        assert_eq!(
+            proven.under(&at(header), Some(&given)),
+            Ok(Adds::LaterSetsOnly)
+        );
+    }
+    let elsewhere = header(&genesis, 7, &old, &old, Digest::ZERO);
+    assert!(matches!(
+        proven.under(
+            &at(&elsewhere),
+            Some(&file(std::slice::from_ref(&elsewhere)))
+        ),
+        Err(CheckpointError::OtherSet { .. })
+    ));
+    assert!(matches!(
+        proven.under(&at(&elsewhere), Some(&file(std::slice::from_ref(&between)))),
+        Err(CheckpointError::Differs { .. })
+    ));
+
+    // Above: by parent ids alone.
+    let above = later(&genesis, &good.header);
+    let all = file(&above);
+    for header in &above {
+        assert_eq!(proven.under(&at(header), Some(&all)), Ok(Adds::Descendant));
+    }
+    let mut gap = above.clone();
+    gap.remove(2);
+    assert!(matches!(
+        proven.under(&at(&above[4]), Some(&file(&gap))),
+        Err(CheckpointError::NotConnected {
+            missing: Height(12),
+            ..
+        })
+    ));
+    let mut broken = above.clone();
+    broken[2].parent = BlockId([8; 32]);
+    assert!(matches!(
+        proven.under(&at(&broken[4]), Some(&file(&broken))),
+        Err(CheckpointError::Unlinked { height: Height(12) })
+    ));
+
+    // The same keys sign another block 9: it verifies, but no checkpoint of this chain above speaks for it.
+    let mut forged_record = records();
+    forged_record.pop();
+    let leaves: Vec<_> = forged_record.iter().map(OutcomeRecord::leaf).collect();
+    let other = header(&genesis, 9, &new, &new, outcome_root(&forged_record));
+    let forged = AssignmentCertificate::assemble(
+        good.set_changes.clone(),
+        other.clone(),
+        commit(&other, &new, &[1, 2, 3]),
+        &leaves,
+        3,
+        forged_record[3].clone(),
+    )
+    .unwrap();
+    let proven = forged.verify(&genesis).unwrap();
+    assert!(matches!(
+        proven.under(&at(&above[4]), Some(&all)),
+        Err(CheckpointError::Unlinked { height: Height(10) })
+    ));
+    assert!(matches!(
+        proven.under(&at(&good.header), Some(&all)),
+        Err(CheckpointError::Differs { .. })
+    ));
+}
+
+#[test]
+fn a_headers_file_has_one_form() {
+    let genesis = genesis("chain");
+    let good = certificate(&genesis, &[1, 2, 4], &[2, 3, 5]);
+    let headers = Headers::new(genesis.chain_id(), later(&genesis, &good.header));
+    let json = headers.to_json();
+    assert_eq!(Headers::from_json(json.as_bytes()), Ok(headers.clone()));
+    assert_eq!(
+        Headers::from_json(json.trim_end().as_bytes()),
+        Err(VerifyError::NotCanonical)
+    );
+    let mut twice = headers;
+    twice.headers.push(twice.headers[0].clone());
+    assert!(matches!(
+        Headers::from_json(twice.to_json().as_bytes()),
+        Err(VerifyError::Malformed(_))
+    ));
+    assert!(matches!(
+        Headers::from_json(good.to_json().as_bytes()),
+        Err(VerifyError::Malformed(_))
     ));
 }
 

@@ -37,7 +37,7 @@ use tender_p2p::{
         auction::{now, open},
         place::Place,
         testnet::{self, Layout, Testnet},
-        verify::verify_file,
+        verify::{Trusted, verify_file},
         words::{Reader, by_key},
     },
     documents::{Access, credential::CredentialFile, names::Names, write_bytes},
@@ -394,7 +394,7 @@ fn certificates(
         )?;
         let path = directory.join(format!("certificate-{checked}.json"));
         write_bytes(&path, certificate.to_json().as_bytes(), Access::Public)?;
-        let verdict = verify_file(&path, &net.genesis_path, None)?;
+        let verdict = verify_file(&path, &net.genesis_path, &Trusted::default())?;
         if !verdict.verified {
             return Err(verdict.sentence().into());
         }

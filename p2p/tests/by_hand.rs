@@ -10,7 +10,11 @@
 
 mod common;
 
-use common::{Peer, run, tender, until};
+use common::{
+    Peer,
+    python::{python, verify_py},
+    run, tender, until,
+};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use tender_p2p::{agent::client::Client, cli::place::Place};
@@ -111,6 +115,59 @@ impl Net {
         let id = opened["auction"].as_str().unwrap().to_owned();
         self.wait(&id, "bidding");
         id
+    }
+
+    /// What an auditor hands on, a reader applies: at the certificate's own block, above and below it.
+    fn checkpoints(&self, id: &str) {
+        let genesis = self.home("genesis.json").display().to_string();
+        let file = self.dir.path().join("checked.json").display().to_string();
+        let headers = self.dir.path().join("checked.headers.json");
+        let take = format!("certificate {id} --task mirror --output {file}");
+        self.as_("opener", &take).ok();
+        let verify = format!("verify {file} --genesis {genesis}");
+        let own = run(&format!("{verify} --json")).json()["proves"]["height"]
+            .as_u64()
+            .unwrap();
+        let id_at = |height: u64| {
+            let block = self.api.block(tender_wire::Height(height)).unwrap();
+            format!("{height}:{}", block.block_id)
+        };
+        let audit = format!("audit --genesis {genesis} --api {}", self.api.url());
+        let said = run(&format!("{audit} --json")).json();
+        let audited = said["checkpoint"].as_str().unwrap().to_owned();
+        let tip = said["height"].as_u64().unwrap();
+        assert!(tip > own && audited == id_at(tip), "{said}");
+        for (checkpoint, adds) in [
+            (id_at(own), "own block"),
+            (audited.clone(), "descends"),
+            (id_at(2), "only the later ones"),
+        ] {
+            let height = checkpoint.split(':').next().unwrap();
+            let said = self
+                .as_("opener", &format!("{take} --checkpoint {height}"))
+                .ok();
+            let mut line = format!("{verify} --checkpoint {checkpoint}");
+            assert_eq!(said.contains("no headers are needed"), adds == "own block");
+            if adds != "own block" {
+                // Without the headers it is undecided, and the command it names fetches them.
+                let told = run(&line).fails(3, &["undecided", "cannot be applied", "next:"]);
+                let next = told
+                    .lines()
+                    .find_map(|l| l.trim().strip_prefix("tender "))
+                    .unwrap();
+                std::fs::remove_file(&headers).unwrap();
+                self.as_("opener", next).ok();
+                line = format!("{line} --headers {}", headers.display());
+            }
+            let said = run(&line).ok();
+            assert!(said.contains("holds") && said.contains(adds), "{said}");
+            let other = format!("{height}:{}", "0".repeat(64));
+            run(&line.replace(&checkpoint, &other)).fails(3, &["another history", "next:"]);
+            run(&format!("{audit} --checkpoint {checkpoint}")).ok();
+            run(&format!("{audit} --checkpoint {other}")).fails(3, &["another history"]);
+        }
+        let beyond = format!("9999:{}", "0".repeat(64));
+        run(&format!("{audit} --checkpoint {beyond}")).fails(3, &["cannot be applied"]);
     }
 
     fn wait(&self, id: &str, phase: &str) {
@@ -244,7 +301,12 @@ fn everything_by_hand_and_a_leased_machine_bids_again_with_what_is_left() {
         ))
         .ok();
         assert!(said.contains(says), "{said}");
+        if let Some(python) = python() {
+            let said = verify_py(python, path, &genesis).ok();
+            assert!(said.starts_with("holds: "), "{said}");
+        }
     }
+    net.checkpoints(&id);
     let printed = net
         .as_("opener", &format!("certificate {short} --task index"))
         .ok();

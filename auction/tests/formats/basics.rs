@@ -92,6 +92,14 @@ fn signatures(book: &mut Book) {
     identity.0[0] = 1;
     assert_eq!(identity.check(), Err(SignatureError::BadKey));
     book.refused("sign_weak_key", identity.0.to_vec());
+    // y = 3 is a point of large order; y = 3 + p decodes to the same.
+    let mut wide = PublicKey([0xff; 32]);
+    (wide.0[0], wide.0[31]) = (0xed + 3, 0x7f);
+    let mut narrow = PublicKey([0; 32]);
+    narrow.0[0] = 3;
+    assert_eq!(narrow.check(), Ok(()));
+    assert_eq!(wide.check(), Err(SignatureError::BadKey));
+    book.refused("sign_wide_key", wide.0.to_vec());
 }
 
 /// The signature with the group's order added to its scalar: the same equation, other bytes.

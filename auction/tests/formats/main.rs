@@ -108,6 +108,11 @@ fn the_document_states_the_caps() {
         ("header", Header::MAX_BYTES),
         ("commit certificate", CommitCertificate::MAX_BYTES),
         ("evidence of an offence", evidence::Evidence::MAX_BYTES),
+        (
+            "assignment certificate",
+            tender_auction::certificate::MAX_FILE_BYTES,
+        ),
+        ("headers", tender_auction::checkpoint::MAX_FILE_BYTES),
     ] {
         let row = format!("| {what} | {cap} |");
         assert!(document.contains(&row), "no row: {row}");

@@ -19,7 +19,7 @@ byte_newtype! {
 /// Why a signature or key is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
-    /// The key is not a point, or has small order.
+    /// The key is not the canonical encoding of a point, or has small order.
     #[error("the public key is malformed or weak")]
     BadKey,
     /// The signature does not verify strictly.
@@ -28,7 +28,7 @@ pub enum SignatureError {
 }
 
 impl PublicKey {
-    /// Refuses keys that are not a curve point or have small order. To be called at registration.
+    /// Refuses keys that are not the canonical encoding of a curve point, or have small order. To be called at registration.
     ///
     /// # Errors
     /// [`SignatureError::BadKey`].
@@ -58,9 +58,16 @@ impl PublicKey {
 
     fn parse_point(&self) -> Result<VerifyingKey, SignatureError> {
         match VerifyingKey::from_bytes(&self.0) {
-            Ok(key) if !key.is_weak() => Ok(key),
+            Ok(key) if !key.is_weak() && self.is_reduced() => Ok(key),
             _ => Err(SignatureError::BadKey),
         }
+    }
+
+    /// Whether `y` is below 2^255 - 19. dalek takes the 19 encodings above it as well (ZIP 215), RFC 8032 does not: one point, one key.
+    /// (A zero `x` with a sign has another encoding too; both such points have small order.)
+    fn is_reduced(&self) -> bool {
+        let [low, middle @ .., high] = &self.0;
+        *low < 0xed || high & 0x7f != 0x7f || middle.iter().any(|byte| *byte != 0xff)
     }
 }
 
@@ -89,5 +96,33 @@ impl SecretKey {
     pub fn sign(&self, tag: Tag, chain: &ChainId, message: &[u8]) -> Signature {
         let digest = hash(tag, &[chain.as_ref(), message]);
         Signature(self.0.sign(digest.as_ref()).to_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `y` and `p + y` decode to the same point; the second is no key. Strong points, so that only this rule tells them apart.
+    #[test]
+    fn a_key_has_one_encoding() {
+        let mut strong = 0;
+        for y in 0..19u8 {
+            let mut low = [0u8; 32];
+            low[0] = y;
+            let mut high = [0xff; 32];
+            (high[0], high[31]) = (0xed + y, 0x7f);
+            if PublicKey(low).check().is_ok() {
+                strong += 1;
+                assert!(VerifyingKey::from_bytes(&high).is_ok());
+            }
+            assert_eq!(PublicKey(high).check(), Err(SignatureError::BadKey), "{y}");
+            high[31] = 0xff;
+            assert_eq!(PublicKey(high).check(), Err(SignatureError::BadKey), "-{y}");
+        }
+        assert!(strong > 5);
+        let mut below = [0xff; 32];
+        (below[0], below[31]) = (0xec - 2, 0x7f);
+        assert!(PublicKey(below).is_reduced());
     }
 }

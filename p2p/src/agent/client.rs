@@ -14,7 +14,8 @@ use std::{
     time::{Duration, Instant},
 };
 use tender_auction::{certificate::AssignmentCertificate, transaction::Transaction};
-use tender_wire::{AuctionId, BidId, FieldBytes, Height, PublicKey, TxHash};
+use tender_consensus::block::{CommittedBlock, Header};
+use tender_wire::{AuctionId, BidId, FieldBytes, Height, PublicKey, TxHash, Wire as _, decode};
 
 /// Longest wait for one answer: reading an auction of 4096 units takes a busy peer about a second.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -137,6 +138,38 @@ impl Client {
         )
     }
 
+    /// The headers of these heights, both included, out of [`Self::blocks`].
+    pub fn headers(&self, from: Height, to: Height) -> Result<Vec<Header>, Failure> {
+        let mut headers: Vec<Header> = Vec::new();
+        let mut next = from;
+        while next <= to {
+            let page = self.blocks(next)?;
+            let before = next;
+            for block in frames(&page) {
+                let header = block
+                    .and_then(|bytes| decode::<CommittedBlock>(bytes).ok())
+                    .map(|committed| committed.block.header)
+                    .filter(|header| header.height == next)
+                    .ok_or_else(|| self.no_blocks(next))?;
+                if next <= to {
+                    headers.push(header);
+                }
+                next = next.next();
+            }
+            if next == before {
+                return Err(self.no_blocks(next));
+            }
+        }
+        Ok(headers)
+    }
+
+    fn no_blocks(&self, height: Height) -> Failure {
+        Failure::new(
+            format!("{} does not serve block {height}", self.base),
+            "ask another peer with --api URL, or this one later",
+        )
+    }
+
     /// `GET /v1/transactions/{hash}`.
     pub fn transaction(&self, hash: &TxHash) -> Result<TxStatus, Failure> {
         self.get(&format!("/v1/transactions/{hash}"))
@@ -223,6 +256,24 @@ impl Client {
 }
 
 type Answer = Result<ureq::http::Response<ureq::Body>, ureq::Error>;
+
+/// Blocks one after the other, each with its length before it (`u32`, little-endian); `None` where what follows is none, and then no more.
+pub fn frames(mut rest: &[u8]) -> impl Iterator<Item = Option<&[u8]>> {
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let frame = rest.split_first_chunk::<4>().and_then(|(len, tail)| {
+            let len = usize::try_from(u32::from_le_bytes(*len))
+                .ok()
+                .filter(|len| *len <= CommittedBlock::MAX_BYTES)?;
+            tail.split_at_checked(len)
+        });
+        let (block, tail) = frame.unzip();
+        rest = tail.unwrap_or_default();
+        Some(block)
+    })
+}
 
 /// A peer's refusal as a failure.
 pub fn refusal(error: ApiError) -> Failure {

@@ -1,15 +1,30 @@
 //! `tender audit`: the whole history again, from nothing but the genesis file.
 
-use super::{client::Client, error::Failure, out, place::Place, start::told};
+mod progress;
+
+use super::{
+    client::{Client, frames},
+    error::Failure,
+    out,
+    place::Place,
+    start::told,
+};
 use crate::{
     config::Home,
     documents::{Access, read_json, write_bytes},
     store::Store,
 };
 use clap::{ArgGroup, Args};
-use std::path::{Path, PathBuf};
+use progress::Progress;
+use serde::Serialize;
+use std::{
+    fmt::Display,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 use tender_auction::{
     audit::{Audit, AuditReport},
+    checkpoint::Checkpoint,
     genesis::Genesis,
 };
 use tender_consensus::block::CommittedBlock;
@@ -24,7 +39,8 @@ const PAGE: usize = 256;
 #[command(
     group = ArgGroup::new("source").args(["home", "blocks", "api"]).required(true),
     after_help = "Checks every commit certificate, signature, proof and opening, clears every auction again and compares every root. \
-        Trusts no peer: only the genesis file, and that history is complete up to the height it reports.\n\
+        Trusts no peer: only the genesis file, and that history is complete up to the height it reports. Where old validators' keys \
+        may have leaked, --checkpoint adds blocks you trust. The report ends with a checkpoint of your own, for `tender verify` and others.\n\
         With --home the store is read where the peer is stopped; where it runs, it is asked for its blocks.\n\
         Exits 3 at the first block that does not hold."
 )]
@@ -41,6 +57,9 @@ pub(super) struct AuditArgs {
     /// Audit what the peer at this address serves
     #[arg(long, value_name = "URL")]
     api: Option<String>,
+    /// A block you trust: the history must lead through it; repeat for more
+    #[arg(long, value_name = "HEIGHT:ID")]
+    checkpoint: Vec<Checkpoint>,
     /// Also write the audited blocks to this file
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
@@ -49,13 +68,29 @@ pub(super) struct AuditArgs {
     json: bool,
 }
 
+/// The report, with what only a process with a clock knows.
+#[derive(Debug, Serialize)]
+struct Audited<'a> {
+    #[serde(flatten)]
+    report: &'a AuditReport,
+    /// `HEIGHT:ID` of the last block.
+    checkpoint: String,
+    seconds: f64,
+    blocks_per_second: f64,
+    proofs_per_second: f64,
+}
+
 impl AuditArgs {
     pub(super) fn run(self) -> Result<(), Failure> {
         let genesis: Genesis = read_json(&self.genesis)?;
-        let mut auditor = Auditor::new(genesis, &self.genesis, self.save.is_some())?;
+        let mut auditor = Auditor::new(genesis, &self)?;
         match (&self.home, &self.blocks, &self.api) {
             (Some(home), _, _) => audit_home(&mut auditor, home)?,
-            (_, Some(path), _) => auditor.frames(&read_blocks(path)?, path.display())?,
+            (_, Some(path), _) => {
+                let bytes = read_blocks(path)?;
+                auditor.progress.expect(frames(&bytes).count() as u64);
+                auditor.frames(&bytes, path.display())?;
+            }
             (_, _, Some(url)) => audit_peer(&mut auditor, &Client::new(url))?,
             (None, None, None) => {
                 return Err(Failure::usage(
@@ -64,6 +99,7 @@ impl AuditArgs {
                 ));
             }
         }
+        let took = auditor.progress.finish();
         let report = auditor.audit.report();
         if report.height == Height(0) {
             return Err(Failure::new(
@@ -71,13 +107,34 @@ impl AuditArgs {
                 "the chain has not begun, or this is the wrong --home",
             ));
         }
+        if let Some(beyond) = auditor
+            .checkpoints
+            .iter()
+            .find(|c| c.height > report.height)
+        {
+            let what = format!(
+                "the history ends at height {}, before the checkpoint of height {}: it cannot be applied",
+                report.height, beyond.height
+            );
+            return Err(Failure::refused(
+                what,
+                "audit a peer that has that block, with --api URL, or leave the checkpoint out",
+            ));
+        }
         if let Some(path) = &self.save {
             write_bytes(path, &auditor.saved, Access::Public)?;
         }
+        let audited = Audited {
+            report,
+            checkpoint: auditor.audit.checkpoint().to_string(),
+            seconds: took.as_secs_f64(),
+            blocks_per_second: per_second(report.height.0, took),
+            proofs_per_second: per_second(report.proofs, took),
+        };
         if self.json {
-            return out::json(report);
+            return out::json(&audited);
         }
-        print(report);
+        print(&audited, auditor.checkpoints.len());
         Ok(())
     }
 }
@@ -85,34 +142,47 @@ impl AuditArgs {
 /// An audit under way.
 struct Auditor {
     audit: Audit,
+    checkpoints: Vec<Checkpoint>,
+    progress: Progress,
     save: bool,
     saved: Vec<u8>,
 }
 
 impl Auditor {
-    fn new(genesis: Genesis, path: &Path, save: bool) -> Result<Self, Failure> {
+    fn new(genesis: Genesis, args: &AuditArgs) -> Result<Self, Failure> {
         let audit = Audit::new(genesis).map_err(|e| {
             Failure::new(
-                format!("{}: {e}", path.display()),
+                format!("{}: {e}", args.genesis.display()),
                 "get the chain's genesis file from somebody you trust",
             )
         })?;
         Ok(Auditor {
             audit,
-            save,
+            checkpoints: args.checkpoint.clone(),
+            progress: Progress::new(),
+            save: args.save.is_some(),
             saved: Vec::new(),
         })
     }
 
-    fn block(&mut self, bytes: &[u8], source: impl std::fmt::Display) -> Result<(), Failure> {
+    fn block(&mut self, bytes: &[u8], source: impl Display) -> Result<(), Failure> {
         let no = |why: String| {
             Failure::refused(
                 format!("{source}: the history does not hold: {why}"),
-                "do not rely on it; compare with another peer's",
+                "do not rely on it; compare with another peer's: `tender audit --api URL`",
             )
         };
         let block: CommittedBlock = decode(bytes).map_err(|e| no(e.to_string()))?;
         self.audit.block(&block).map_err(|e| no(e.to_string()))?;
+        let at = self.audit.checkpoint();
+        let differs = |c: &&Checkpoint| c.height == at.height && c.block != at.block;
+        if let Some(trusted) = self.checkpoints.iter().find(differs) {
+            return Err(no(format!(
+                "its block {} is {}, the checkpoint is {}: one of them is of another history",
+                at.height, at.block, trusted.block
+            )));
+        }
+        self.progress.step(self.audit.report());
         if self.save {
             let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
             self.saved.extend_from_slice(&len.to_le_bytes());
@@ -121,16 +191,10 @@ impl Auditor {
         Ok(())
     }
 
-    /// Blocks one after the other, each with its length before it (`u32`, little-endian).
-    fn frames(&mut self, mut rest: &[u8], source: impl std::fmt::Display) -> Result<(), Failure> {
-        while !rest.is_empty() {
-            let frame = rest.split_first_chunk::<4>().and_then(|(len, tail)| {
-                let len = usize::try_from(u32::from_le_bytes(*len))
-                    .ok()
-                    .filter(|len| *len <= CommittedBlock::MAX_BYTES)?;
-                tail.split_at_checked(len)
-            });
-            let Some((block, tail)) = frame else {
+    /// Blocks one after the other, each with its length before it.
+    fn frames(&mut self, bytes: &[u8], source: impl Display) -> Result<(), Failure> {
+        for frame in frames(bytes) {
+            let Some(block) = frame else {
                 let what = format!(
                     "{source}: what follows block {} is no block",
                     self.audit.report().height
@@ -141,7 +205,6 @@ impl Auditor {
                 ));
             };
             self.block(block, &source)?;
-            rest = tail;
         }
         Ok(())
     }
@@ -160,6 +223,10 @@ fn audit_home(auditor: &mut Auditor, home: &Path) -> Result<(), Failure> {
         return Err(Failure::new(what, "name the home of a peer that has run"));
     }
     let store = Store::open(&data, auditor.audit.report().chain).map_err(told)?;
+    let tip = store.tip().map_err(told)?;
+    auditor
+        .progress
+        .expect(tip.map_or(0, |(height, _)| height.0));
     loop {
         let next = auditor.audit.report().height.next();
         let page = store
@@ -177,6 +244,7 @@ fn audit_home(auditor: &mut Auditor, home: &Path) -> Result<(), Failure> {
 }
 
 fn audit_peer(auditor: &mut Auditor, client: &Client) -> Result<(), Failure> {
+    auditor.progress.expect(client.status()?.height.0);
     loop {
         let page = client.blocks(auditor.audit.report().height.next())?;
         if page.is_empty() {
@@ -199,26 +267,80 @@ fn read_blocks(path: &Path) -> Result<Vec<u8>, Failure> {
     std::fs::read(path).map_err(|e| fail(e.to_string()))
 }
 
-fn print(report: &AuditReport) {
+/// A rate for people: 0 where no time has passed.
+#[allow(clippy::cast_precision_loss)] // a figure on a screen
+fn per_second(count: u64, took: Duration) -> f64 {
+    let seconds = took.as_secs_f64();
+    if seconds > 0.0 {
+        count as f64 / seconds
+    } else {
+        0.0
+    }
+}
+
+fn print(audited: &Audited<'_>, checkpoints: usize) {
+    let report = audited.report;
+    let line = |name: &str, text: &dyn Display| out::say(format_args!("  {name:<12}{text}"));
     out::say(format_args!(
         "holds: {} blocks of chain {}",
         report.height,
         report.chain.short()
     ));
-    out::say(format_args!("  last block  {}", report.block_id));
-    out::say(format_args!("  state root  {}", report.state_root));
     let kinds: Vec<_> = report
         .transactions
         .iter()
         .map(|(kind, count)| format!("{count} {kind}"))
         .collect();
-    out::say(format_args!("  executed    {}", kinds.join(", ")));
-    out::say(format_args!(
-        "  checked     {} precommits, {} proofs, {} attestations, {} openings, {} outcomes",
-        report.precommits, report.proofs, report.attestations, report.opened, report.outcomes,
-    ));
-    out::say(format_args!(
-        "  auctions    {} cleared again, {} void",
-        report.cleared, report.void
-    ));
+    line("executed", &kinds.join(", "));
+    line(
+        "signatures",
+        &format_args!(
+            "{} precommits in {} commit certificates, {} of transactions, {} pairs against equivocators",
+            report.precommits, report.certificates, report.signatures, report.evidence
+        ),
+    );
+    line(
+        "evidence",
+        &format_args!(
+            "{} proofs and {} attestations of bids verified",
+            report.proofs, report.attestations
+        ),
+    );
+    line(
+        "auctions",
+        &format_args!(
+            "{} cleared again from {} bids opened again, {} void",
+            report.cleared, report.opened, report.void
+        ),
+    );
+    line(
+        "outcomes",
+        &format_args!(
+            "{} records compared, {} payments among them computed again",
+            report.outcomes, report.payments
+        ),
+    );
+    line(
+        "roots",
+        &format_args!(
+            "{} compared; {} changes of the validator set; state {}",
+            report.roots,
+            report.set_changes,
+            report.state_root.short()
+        ),
+    );
+    if checkpoints > 0 {
+        line(
+            "trusted",
+            &format_args!("leads through all {checkpoints} checkpoints given"),
+        );
+    }
+    line(
+        "took",
+        &format_args!(
+            "{:.2} s: {:.0} blocks/s, {:.0} proofs/s",
+            audited.seconds, audited.blocks_per_second, audited.proofs_per_second
+        ),
+    );
+    line("checkpoint", &audited.checkpoint);
 }

@@ -8,6 +8,8 @@
     clippy::arithmetic_side_effects
 )]
 
+pub mod python;
+
 use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -55,11 +57,14 @@ impl Ran {
 
 /// Runs `tender`.
 pub fn tender<I: IntoIterator<Item = S>, S: AsRef<std::ffi::OsStr>>(args: I) -> Ran {
-    let done = Command::new(env!("CARGO_BIN_EXE_tender"))
+    ran(Command::new(env!("CARGO_BIN_EXE_tender"))
         .args(args)
-        .env_remove("TENDER_HOME")
-        .output()
-        .unwrap();
+        .env_remove("TENDER_HOME"))
+}
+
+/// Runs a command to its end.
+pub fn ran(command: &mut Command) -> Ran {
+    let done = command.output().unwrap();
     Ran {
         code: done.status.code().unwrap_or(-1),
         out: String::from_utf8(done.stdout).unwrap(),

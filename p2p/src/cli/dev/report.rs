@@ -15,7 +15,7 @@ use crate::{
         out,
         table::Table,
         testnet::Testnet,
-        verify::{Verdict, verify_file},
+        verify::{Trusted, Verdict, verify_file},
         words::{Reader, task_of},
     },
     documents::{Access, write_bytes},
@@ -198,7 +198,7 @@ impl<'a> Report<'a> {
             )?;
             let path = directory.join(format!("{role}-{}-{name}.json", player.name));
             write_bytes(&path, certificate.to_json().as_bytes(), Access::Public)?;
-            let verdict = verify_file(&path, &self.net.genesis_path, None)?;
+            let verdict = verify_file(&path, &self.net.genesis_path, &Trusted::default())?;
             timeline.say(
                 Topic::Certificate,
                 format_args!("{}'s certificate: {}", player.name, verdict.sentence()),
