@@ -5,6 +5,7 @@
 //!  ├── config.toml         what a person may change
 //!  ├── genesis.json        the chain
 //!  ├── addresses.json      where the running peer listens, written at start
+//!  ├── api-token           0600, what the API's signing routes want to be shown, made at the first start
 //!  ├── keys/<kind>.json    0600, see `keystore`
 //!  └── data/               see `store`
 //! ```
@@ -307,6 +308,11 @@ impl Home {
     /// The vote log.
     pub fn wal(&self) -> PathBuf {
         self.data().join(WAL_FILE)
+    }
+
+    /// What the API wants to be shown before it signs with the agent key.
+    pub fn api_token(&self) -> PathBuf {
+        self.root.join("api-token")
     }
 
     /// `addresses.json`.

@@ -199,10 +199,12 @@ impl Client {
                         "transaction {hash} is not in a block after {} s",
                         within.as_secs()
                     );
-                    return Err(Failure::new(
-                        what,
-                        "see `tender status`: are more than two thirds of the validators up?",
-                    ));
+                    let next =
+                        "see `tender status`: are more than two thirds of the validators up?";
+                    return Err(Failure {
+                        code: Some("timeout".into()),
+                        ..Failure::new(what, next)
+                    });
                 }
             }
         }

@@ -3,16 +3,13 @@
 use super::{
     Api,
     error::Failure,
+    extract::{Ask, Id},
     routes::parse,
+    schema,
     types::{AuctionDetail, AuctionSummary, Award, LiveBid, Phase},
 };
 use crate::node::{Chain, Known, Placed, Shared, ended_as, phase_of};
-use axum::{
-    Json,
-    extract::{Path, Query, State, rejection::QueryRejection},
-    http::header,
-    response::IntoResponse,
-};
+use axum::{Json, extract::State, http::header, response::IntoResponse};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use tender_auction::{
@@ -47,11 +44,19 @@ pub(super) struct Wanted {
     bid: Option<String>,
 }
 
+/// List the auctions
+///
+/// Of the present and the past, in opening order.
+#[utoipa::path(get, path = "/v1/auctions", tag = "auctions",
+    params(
+        ("after" = Option<schema::Hex32>, Query, description = "Begin after this auction"),
+        ("limit" = Option<u32>, Query, description = "At most so many; 1000 unless said otherwise"),
+    ),
+    responses((status = 200, body = Vec<AuctionSummary>)))]
 pub(super) async fn list(
     State(api): State<Api>,
-    page: Result<Query<Page>, QueryRejection>,
+    Ask(Page { after, limit }): Ask<Page>,
 ) -> Result<Json<Vec<AuctionSummary>>, Failure> {
-    let Page { after, limit } = query(page)?;
     let after: Option<AuctionId> = after.as_deref().map(parse).transpose()?;
     let limit = limit.unwrap_or(MAX_PAGE).min(MAX_PAGE);
     let all = api.read(move |shared| {
@@ -65,24 +70,36 @@ pub(super) async fn list(
     all.await.map(Json)
 }
 
+/// An auction
+///
+/// What was opened, where it is, and after clearing what became of everything.
+#[utoipa::path(get, path = "/v1/auctions/{id}", tag = "auctions",
+    params(("id" = schema::Hex32, Path, description = "The auction")),
+    responses((status = 200, body = AuctionDetail)))]
 pub(super) async fn detail(
     State(api): State<Api>,
-    Path(id): Path<String>,
+    Id(id): Id<AuctionId>,
 ) -> Result<Json<AuctionDetail>, Failure> {
-    let id: AuctionId = parse(&id)?;
     api.read(move |shared| detail_of(shared, &id))
         .await
         .map(Json)
 }
 
+/// What became of a bidder's bids
+///
 /// The bidder's own records, in the order they were committed.
+#[utoipa::path(get, path = "/v1/auctions/{id}/explain", tag = "auctions",
+    params(
+        ("id" = schema::Hex32, Path, description = "The auction"),
+        ("bidder" = schema::Hex32, Query, description = "The bidder"),
+    ),
+    responses((status = 200, body = Vec<schema::OutcomeRecord>)))]
 pub(super) async fn explain(
     State(api): State<Api>,
-    Path(id): Path<String>,
-    whose: Result<Query<Whose>, QueryRejection>,
+    Id(id): Id<AuctionId>,
+    Ask(Whose { bidder }): Ask<Whose>,
 ) -> Result<Json<Vec<OutcomeRecord>>, Failure> {
-    let id: AuctionId = parse(&id)?;
-    let bidder: PublicKey = parse(&query(whose)?.bidder)?;
+    let bidder: PublicKey = parse(&bidder)?;
     let records = api.read(move |shared| {
         known(shared, &id)?;
         let records = shared
@@ -97,14 +114,23 @@ pub(super) async fn explain(
     records.await.map(Json)
 }
 
-/// The certificate file, byte for byte.
+/// The certificate of an outcome
+///
+/// The file that `tender verify` checks with nothing but the genesis file. Of a task: its first winner's entry, or its unit if nobody won.
+/// Of a bidder or a bid: a win if there is one, else the first entry, else the bid as a whole. At least one of the three is given.
+#[utoipa::path(get, path = "/v1/auctions/{id}/certificate", tag = "auctions",
+    params(
+        ("id" = schema::Hex32, Path, description = "The auction"),
+        ("task" = Option<u32>, Query, description = "The task, by number"),
+        ("bidder" = Option<schema::Hex32>, Query, description = "The bidder"),
+        ("bid" = Option<schema::Hex32>, Query, description = "The bid"),
+    ),
+    responses((status = 200, body = Object, description = "The certificate file, byte for byte")))]
 pub(super) async fn certificate(
     State(api): State<Api>,
-    Path(id): Path<String>,
-    wanted: Result<Query<Wanted>, QueryRejection>,
+    Id(id): Id<AuctionId>,
+    Ask(Wanted { task, bidder, bid }): Ask<Wanted>,
 ) -> Result<impl IntoResponse, Failure> {
-    let id: AuctionId = parse(&id)?;
-    let Wanted { task, bidder, bid } = query(wanted)?;
     let bidder: Option<PublicKey> = bidder.as_deref().map(parse).transpose()?;
     let bid: Option<BidId> = bid.as_deref().map(parse).transpose()?;
     if task.is_none() && bidder.is_none() && bid.is_none() {
@@ -330,10 +356,4 @@ fn award(
         state,
         accept_by: None,
     }
-}
-
-fn query<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Failure> {
-    query
-        .map(|Query(it)| it)
-        .map_err(|e| Failure::bad_request(e.body_text()))
 }

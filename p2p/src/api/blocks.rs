@@ -4,13 +4,13 @@
 //! length and that many bytes, the canonical encoding of a [`tender_consensus::block::CommittedBlock`]. The next page starts after the last block got; an
 //! empty answer is the end. Bounds: [`MAX_PAGE_BLOCKS`], [`MAX_PAGE_BYTES`].
 
-use super::{Api, error::Failure, routes::parse, types::BlockInfo};
-use axum::{
-    Json,
-    extract::{Path, Query, State, rejection::QueryRejection},
-    http::header,
-    response::IntoResponse,
+use super::{
+    Api,
+    error::Failure,
+    extract::{Ask, Id},
+    types::BlockInfo,
 };
+use axum::{Json, extract::State, http::header, response::IntoResponse};
 use serde::Deserialize;
 use tender_consensus::{block::CommittedBlock, tx::TxBytes};
 use tender_wire::{Height, Wire};
@@ -27,11 +27,20 @@ pub(super) struct Range {
     count: Option<usize>,
 }
 
+/// Blocks as they were committed
+///
+/// For each block, ascending and without gaps, a `u32` little-endian length and that many bytes: the canonical encoding of a committed
+/// block. The next page starts after the last block got; an empty answer is the end.
+#[utoipa::path(get, path = "/v1/blocks", tag = "chain",
+    params(
+        ("from" = u64, Query, description = "First height wanted"),
+        ("count" = Option<u32>, Query, description = "At most so many; 256 unless said otherwise"),
+    ),
+    responses((status = 200, content_type = "application/octet-stream", body = Vec<u8>, description = "A page of blocks")))]
 pub(super) async fn range(
     State(api): State<Api>,
-    range: Result<Query<Range>, QueryRejection>,
+    Ask(Range { from, count }): Ask<Range>,
 ) -> Result<impl IntoResponse, Failure> {
-    let Query(Range { from, count }) = range.map_err(|e| Failure::bad_request(e.body_text()))?;
     let (from, count) = (
         Height(from.max(1)),
         count.unwrap_or(MAX_PAGE_BLOCKS).min(MAX_PAGE_BLOCKS),
@@ -50,11 +59,15 @@ pub(super) async fn range(
     Ok(([(header::CONTENT_TYPE, "application/octet-stream")], bytes))
 }
 
+/// A block
+#[utoipa::path(get, path = "/v1/blocks/{height}", tag = "chain",
+    params(("height" = u64, Path, description = "Heights count from 1")),
+    responses((status = 200, body = BlockInfo)))]
 pub(super) async fn one(
     State(api): State<Api>,
-    Path(height): Path<String>,
+    Id(height): Id<u64>,
 ) -> Result<Json<BlockInfo>, Failure> {
-    let height = Height(parse(&height)?);
+    let height = Height(height);
     let block = api
         .read(move |shared| Ok(shared.archive.block(height)?))
         .await?;

@@ -1,10 +1,10 @@
 //! Every way the API says no: a status code, a stable code, what happened, what to do next.
 
 use super::types::ApiError;
-use crate::{mempool::Refused, node::ArchiveError};
+use crate::{agent, mempool::Refused, node::ArchiveError};
 use axum::{
     Json,
-    http::{StatusCode, header},
+    http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 
@@ -32,8 +32,19 @@ impl Failure {
 
     /// A path, query or body that is not what the route takes.
     pub(super) fn bad_request(message: impl Into<String>) -> Self {
-        let hint = "check the request against the API documentation";
+        let hint = "check the request against GET /v1/openapi.json";
         Failure::new(StatusCode::BAD_REQUEST, "bad_request", message, hint)
+    }
+
+    /// A part of this peer failed; its log says more.
+    pub(super) fn internal() -> Self {
+        let status = StatusCode::INTERNAL_SERVER_ERROR;
+        Failure::new(
+            status,
+            "internal",
+            "this answer failed",
+            "see the peer's log",
+        )
     }
 
     /// Something that is not there.
@@ -44,8 +55,19 @@ impl Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        let json = [(header::CACHE_CONTROL, "no-store")];
-        (self.status, json, Json(self.error)).into_response()
+        let fresh = [(header::CACHE_CONTROL, "no-store")];
+        let mut response = (self.status, fresh, Json(self.error)).into_response();
+        let more = match self.status {
+            StatusCode::UNAUTHORIZED => Some((header::WWW_AUTHENTICATE, "Bearer")),
+            StatusCode::TOO_MANY_REQUESTS => Some((header::RETRY_AFTER, "1")),
+            _ => None,
+        };
+        if let Some((name, value)) = more {
+            response
+                .headers_mut()
+                .insert(name, HeaderValue::from_static(value));
+        }
+        response
     }
 }
 
@@ -64,18 +86,36 @@ impl From<ArchiveError> for Failure {
 
 impl From<Refused> for Failure {
     fn from(refused: Refused) -> Self {
-        let status = match refused.code {
-            "malformed" => StatusCode::BAD_REQUEST,
-            "too_large" => StatusCode::PAYLOAD_TOO_LARGE,
-            "already_committed" | "sequence" | "duplicate" => StatusCode::CONFLICT,
-            "busy" | "mempool_full" | "signer_limit" => StatusCode::TOO_MANY_REQUESTS,
-            "stopping" => StatusCode::SERVICE_UNAVAILABLE,
-            _ => StatusCode::UNPROCESSABLE_ENTITY,
-        };
+        let status = status_of(refused.code);
         Failure {
             status,
             error: of_refused(&refused),
         }
+    }
+}
+
+/// What the agent's side says, as the API tells it.
+impl From<agent::error::Failure> for Failure {
+    fn from(failure: agent::error::Failure) -> Self {
+        let code = failure.code.as_deref().unwrap_or("failed");
+        let hint = match failure.next.as_str() {
+            "" => "see the message; nothing else was done",
+            next => next,
+        };
+        Failure::new(status_of(code), code, failure.what, hint)
+    }
+}
+
+fn status_of(code: &str) -> StatusCode {
+    match code {
+        "malformed" | "bad_request" => StatusCode::BAD_REQUEST,
+        "not_found" => StatusCode::NOT_FOUND,
+        "too_large" => StatusCode::PAYLOAD_TOO_LARGE,
+        "already_committed" | "sequence" | "duplicate" | "not_bidding" => StatusCode::CONFLICT,
+        "busy" | "mempool_full" | "signer_limit" => StatusCode::TOO_MANY_REQUESTS,
+        "stopping" | "unreachable" => StatusCode::SERVICE_UNAVAILABLE,
+        "timeout" => StatusCode::GATEWAY_TIMEOUT,
+        _ => StatusCode::UNPROCESSABLE_ENTITY,
     }
 }
 

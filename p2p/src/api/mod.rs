@@ -5,47 +5,71 @@
 //! | `GET /v1/status` | [`types::Status`] |
 //! | `POST /v1/transactions` | [`types::Submitted`], when judged |
 //! | `GET /v1/transactions/{hash}` | [`types::TxStatus`] |
-//! | `GET /v1/auctions?after&limit` | [`types::AuctionSummary`] list, in opening order |
+//! | `GET /v1/auctions` | [`types::AuctionSummary`] list, in opening order |
 //! | `GET /v1/auctions/{id}` | [`types::AuctionDetail`] |
-//! | `GET /v1/auctions/{id}/explain?bidder` | the bidder's outcome records |
-//! | `GET /v1/auctions/{id}/certificate?task&bidder&bid` | the certificate file |
+//! | `GET /v1/auctions/{id}/explain` | the bidder's outcome records |
+//! | `GET /v1/auctions/{id}/certificate` | the certificate file |
 //! | `GET /v1/accounts/{key}` | [`types::Account`] |
 //! | `GET /v1/registry/{leaf}` | [`types::LeafPath`] |
-//! | `GET /v1/types`, `GET /v1/issuers` | [`types::TypeInfo`], [`types::IssuerInfo`] lists |
+//! | `GET /v1/types` | [`types::TypeInfo`] list |
+//! | `GET /v1/issuers` | [`types::IssuerInfo`] list |
 //! | `GET /v1/blocks/{height}` | [`types::BlockInfo`] |
-//! | `GET /v1/blocks?from&count` | canonical bytes, see [`blocks`] |
-//! | `GET /v1/events` | server-sent [`types::Event`]s |
-//! | `POST /v1/admin/peers/{id}/ban`, `…/unban` | 204; not where other machines are let in |
-//! | `GET /health`, `/ready`, `/metrics` | for whoever watches over the process |
+//! | `GET /v1/blocks` | canonical bytes, see [`blocks`] |
+//! | `GET /v1/events` | server-sent [`types::Event`]s, resumable, see [`events`] |
+//! | `GET /v1/openapi.json` | this table with every type, generated from the code |
+//! | `GET /health` | for whoever watches over the process |
+//! | `GET /ready` | the same |
+//! | `GET /metrics` | OpenMetrics text |
+//!
+//! Not where other machines are let in:
+//!
+//! | route | answers |
+//! |---|---|
+//! | `POST /v1/auctions` | [`types::OpenedAuction`]; this and what follows signs with the agent's key and wants its home's token: see [`signing`] |
+//! | `POST /v1/bids` | [`types::PlacedBid`] |
+//! | `POST /v1/auctions/{id}/accept` | [`types::TakenStep`] |
+//! | `POST /v1/auctions/{id}/deliver` | the same |
+//! | `POST /v1/auctions/{id}/confirm` | the same |
+//! | `POST /v1/auctions/{id}/reject` | the same |
+//! | `GET /v1/jobs/{id}` | what a signing request that took too long answers |
+//! | `POST /v1/admin/peers/{id}/ban` | 204; no token |
+//! | `POST /v1/admin/peers/{id}/unban` | 204; no token |
 //!
 //! It has no users and no encryption: it binds to loopback unless told otherwise, and then refuses requests whose `Host` or `Origin`
 //! is another name (a web page must not reach it by DNS rebinding). Every error is an [`types::ApiError`].
 //!
-//! Bounds: [`MAX_BODY_BYTES`], [`REQUEST_TIMEOUT`], [`MAX_CONNECTIONS`], and so many answers that read the disk at once.
+//! Bounds: [`MAX_BODY_BYTES`], [`REQUEST_TIMEOUT`], [`MAX_CONNECTIONS`], [`events::MAX_LISTENERS`], so many signing jobs, and so many
+//! answers that read the disk at once.
 
 mod auctions;
 pub mod blocks;
 mod door;
 pub mod error;
+pub mod events;
+mod extract;
 mod guard;
+mod jobs;
+mod openapi;
 mod routes;
+pub mod schema;
+mod signing;
+mod token;
 pub mod types;
 
 use crate::{
     config::ApiSection,
     node::{Shared, Submitter},
 };
-use axum::{
-    Router,
-    extract::DefaultBodyLimit,
-    middleware,
-    routing::{get, post},
-};
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use axum::{Extension, Router, extract::DefaultBodyLimit, middleware};
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use tokio::{
     net::TcpListener,
     sync::{Semaphore, watch},
     task::{JoinHandle, spawn_blocking},
+};
+use utoipa_axum::{
+    router::{OpenApiRouter, UtoipaMethodRouterExt as _},
+    routes,
 };
 
 /// Largest request body: a transaction with room to spare.
@@ -75,6 +99,9 @@ pub enum ServeError {
         /// The system's reason.
         source: io::Error,
     },
+    /// The agent's side of its home cannot be used.
+    #[error("the API cannot sign for its home: {0}")]
+    Signing(String),
 }
 
 /// What handlers share.
@@ -83,6 +110,8 @@ pub(crate) struct Api {
     shared: Arc<Shared>,
     submitter: Submitter,
     reads: Arc<Semaphore>,
+    listeners: Arc<Semaphore>,
+    signing: Option<Arc<signing::Signing>>,
     stop: watch::Receiver<bool>,
 }
 
@@ -95,24 +124,17 @@ impl Api {
         let _permit = self.reads.acquire().await;
         let shared = Arc::clone(&self.shared);
         let done = spawn_blocking(move || work(&shared)).await;
-        done.unwrap_or_else(|_| {
-            let status = axum::http::StatusCode::INTERNAL_SERVER_ERROR;
-            Err(error::Failure::new(
-                status,
-                "internal",
-                "this answer failed",
-                "see the peer's log",
-            ))
-        })
+        done.unwrap_or_else(|_| Err(error::Failure::internal()))
     }
 }
 
-/// Binds and serves until `stop` turns true. Gives the bound address.
+/// Binds and serves until `stop` turns true; signs for the agent of a home, if one is given. Gives the bound address.
 ///
 /// # Errors
 /// [`ServeError`].
 pub(crate) async fn serve(
     config: ApiSection,
+    agent: Option<PathBuf>,
     shared: Arc<Shared>,
     submitter: Submitter,
     stop: watch::Receiver<bool>,
@@ -124,10 +146,14 @@ pub(crate) async fn serve(
     let bind = |source| ServeError::Bind { address, source };
     let listener = TcpListener::bind(address).await.map_err(bind)?;
     let bound = listener.local_addr().map_err(bind)?;
+    let agent = agent.filter(|_| !config.allow_remote);
+    let signing = agent.map(|home| signing::Signing::of(home, bound));
     let api = Api {
         shared,
         submitter,
         reads: Arc::new(Semaphore::new(MAX_READS)),
+        listeners: Arc::new(Semaphore::new(events::MAX_LISTENERS)),
+        signing: signing.transpose().map_err(ServeError::Signing)?.flatten(),
         stop: stop.clone(),
     };
     let router = router(api, config.allow_remote);
@@ -148,33 +174,46 @@ pub(crate) async fn serve(
     Ok((bound, server))
 }
 
+/// The routes and their description: one cannot be without the other.
 fn router(api: Api, remote: bool) -> Router {
-    let mut router = Router::new();
-    if !remote {
-        router = router
-            .route("/v1/admin/peers/{id}/ban", post(routes::ban))
-            .route("/v1/admin/peers/{id}/unban", post(routes::unban));
-    }
+    let mut router = OpenApiRouter::with_openapi(openapi::frame())
+        .routes(routes!(routes::status))
+        .routes(routes!(routes::submit))
+        .routes(routes!(routes::transaction))
+        .routes(routes!(auctions::detail))
+        .routes(routes!(auctions::explain))
+        .routes(routes!(auctions::certificate))
+        .routes(routes!(routes::account))
+        .routes(routes!(routes::leaf))
+        .routes(routes!(routes::types))
+        .routes(routes!(routes::issuers))
+        .routes(routes!(blocks::range))
+        .routes(routes!(blocks::one))
+        .routes(routes!(events::events))
+        .routes(routes!(openapi::document))
+        .routes(routes!(routes::health))
+        .routes(routes!(routes::ready))
+        .routes(routes!(routes::metrics));
+    router = if remote {
+        router.routes(routes!(auctions::list))
+    } else {
+        let roomy = DefaultBodyLimit::max(signing::MAX_DOCUMENT_BYTES);
+        router
+            .routes(routes!(auctions::list, signing::open).layer(roomy))
+            .routes(routes!(signing::bid))
+            .routes(routes!(signing::accept))
+            .routes(routes!(signing::deliver))
+            .routes(routes!(signing::confirm))
+            .routes(routes!(signing::reject))
+            .routes(routes!(signing::job))
+            .routes(routes!(routes::ban))
+            .routes(routes!(routes::unban))
+    };
+    let (router, described) = router.split_for_parts();
     router
-        .route("/v1/status", get(routes::status))
-        .route("/v1/transactions", post(routes::submit))
-        .route("/v1/transactions/{hash}", get(routes::transaction))
-        .route("/v1/auctions", get(auctions::list))
-        .route("/v1/auctions/{id}", get(auctions::detail))
-        .route("/v1/auctions/{id}/explain", get(auctions::explain))
-        .route("/v1/auctions/{id}/certificate", get(auctions::certificate))
-        .route("/v1/accounts/{key}", get(routes::account))
-        .route("/v1/registry/{leaf}", get(routes::leaf))
-        .route("/v1/types", get(routes::types))
-        .route("/v1/issuers", get(routes::issuers))
-        .route("/v1/blocks", get(blocks::range))
-        .route("/v1/blocks/{height}", get(blocks::one))
-        .route("/v1/events", get(routes::events))
-        .route("/health", get(routes::health))
-        .route("/ready", get(routes::ready))
-        .route("/metrics", get(routes::metrics))
         .fallback(routes::nowhere)
         .method_not_allowed_fallback(routes::wrong_method)
+        .layer(Extension(openapi::Text::of(described)))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(middleware::from_fn(guard::in_time))
         .layer(middleware::from_fn_with_state(remote, guard::host))

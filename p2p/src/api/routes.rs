@@ -1,30 +1,28 @@
-//! Everything but auctions and blocks: the peer, transactions, accounts, credentials, events, upkeep.
+//! Everything but auctions, blocks and events: the peer, transactions, accounts, credentials, upkeep.
 
 use super::{
     Api,
     error::{Failure, of_refused},
+    extract::{Id, Raw},
+    schema,
     types::{Account, IssuerInfo, LeafPath, Status, Submitted, TxStatus, TypeInfo},
 };
 use crate::node::Chain;
 use axum::{
     Json,
-    body::Bytes,
-    extract::{Path, State},
+    extract::State,
     http::{Method, StatusCode, Uri, header},
-    response::{
-        IntoResponse, Sse,
-        sse::{Event as SseEvent, KeepAlive},
-    },
+    response::IntoResponse,
 };
-use futures::stream::{self, Stream};
 use libp2p::PeerId;
-use std::{convert::Infallible, str::FromStr};
+use std::str::FromStr;
 use tender_auction::genesis::Issuer;
 use tender_wire::{FieldBytes, PublicKey, TxHash};
-use tokio::sync::broadcast::error::RecvError;
 
 type Answer<T> = Result<Json<T>, Failure>;
 
+/// The peer and its chain
+#[utoipa::path(get, path = "/v1/status", tag = "peer", responses((status = 200, body = Status)))]
 pub(super) async fn status(State(api): State<Api>) -> Json<Status> {
     let shared = &api.shared;
     let chain = shared.chain();
@@ -54,16 +52,22 @@ fn is_syncing(chain: &Chain, best: tender_wire::Height) -> bool {
     best > chain.height.next()
 }
 
-pub(super) async fn submit(State(api): State<Api>, body: Bytes) -> Answer<Submitted> {
+/// Submit a signed transaction
+///
+/// Answers when this peer has judged it; `GET /v1/transactions/{hash}` says when it is in a block.
+#[utoipa::path(post, path = "/v1/transactions", tag = "chain",
+    request_body(content = Vec<u8>, content_type = "application/octet-stream", description = "The canonical bytes of one transaction"),
+    responses((status = 200, body = Submitted)))]
+pub(super) async fn submit(State(api): State<Api>, Raw(body): Raw) -> Answer<Submitted> {
     let tx_hash = api.submitter.submit(body.to_vec()).await?;
     Ok(Json(Submitted { tx_hash }))
 }
 
-pub(super) async fn transaction(
-    State(api): State<Api>,
-    Path(hash): Path<String>,
-) -> Answer<TxStatus> {
-    let hash: TxHash = parse(&hash)?;
+/// What became of a transaction
+#[utoipa::path(get, path = "/v1/transactions/{hash}", tag = "chain",
+    params(("hash" = schema::Hex32, Path, description = "The transaction")),
+    responses((status = 200, body = TxStatus)))]
+pub(super) async fn transaction(State(api): State<Api>, Id(hash): Id<TxHash>) -> Answer<TxStatus> {
     let status = api
         .read(move |shared| {
             // A block is told of once the chain shows it, so that what follows from it can be read at once.
@@ -85,8 +89,11 @@ pub(super) async fn transaction(
     Ok(Json(status))
 }
 
-pub(super) async fn account(State(api): State<Api>, Path(key): Path<String>) -> Answer<Account> {
-    let key: PublicKey = parse(&key)?;
+/// A signer
+#[utoipa::path(get, path = "/v1/accounts/{key}", tag = "chain",
+    params(("key" = schema::Hex32, Path, description = "The signer's key")),
+    responses((status = 200, body = Account)))]
+pub(super) async fn account(State(api): State<Api>, Id(key): Id<PublicKey>) -> Answer<Account> {
     let chain = api.shared.chain();
     let on_chain = chain.app.next_sequence(&key);
     let mut listed = chain
@@ -102,8 +109,13 @@ pub(super) async fn account(State(api): State<Api>, Path(key): Path<String>) -> 
     }))
 }
 
-pub(super) async fn leaf(State(api): State<Api>, Path(leaf): Path<String>) -> Answer<LeafPath> {
-    let leaf: FieldBytes = parse(&leaf)?;
+/// A leaf of the registry and its path
+///
+/// Under the newest root: what a holder proves with.
+#[utoipa::path(get, path = "/v1/registry/{leaf}", tag = "chain",
+    params(("leaf" = schema::Hex32, Path, description = "The leaf")),
+    responses((status = 200, body = LeafPath)))]
+pub(super) async fn leaf(State(api): State<Api>, Id(leaf): Id<FieldBytes>) -> Answer<LeafPath> {
     let chain = api.shared.chain();
     let hint = "it was never posted, is revoked, or is in no block yet";
     let missing = || Failure::not_found(format!("the registry has no live leaf {leaf}"), hint);
@@ -117,6 +129,8 @@ pub(super) async fn leaf(State(api): State<Api>, Path(leaf): Path<String>) -> An
     }))
 }
 
+/// The capability types
+#[utoipa::path(get, path = "/v1/types", tag = "chain", responses((status = 200, body = Vec<TypeInfo>)))]
 pub(super) async fn types(State(api): State<Api>) -> Json<Vec<TypeInfo>> {
     let chain = api.shared.chain();
     let all = chain.app.capability_types();
@@ -129,6 +143,8 @@ pub(super) async fn types(State(api): State<Api>) -> Json<Vec<TypeInfo>> {
     )
 }
 
+/// The issuers
+#[utoipa::path(get, path = "/v1/issuers", tag = "chain", responses((status = 200, body = Vec<IssuerInfo>)))]
 pub(super) async fn issuers(State(api): State<Api>) -> Json<Vec<IssuerInfo>> {
     let chain = api.shared.chain();
     let all = chain.app.issuers().map(|(index, row)| IssuerInfo {
@@ -143,54 +159,32 @@ pub(super) async fn issuers(State(api): State<Api>) -> Json<Vec<IssuerInfo>> {
     Json(all.collect())
 }
 
-/// Events from now on. A listener that falls behind misses some; the stream ends with the peer.
-pub(super) async fn events(
-    State(api): State<Api>,
-) -> Sse<impl Stream<Item = Result<SseEvent, Infallible>>> {
-    let events = api.shared.subscribe();
-    let stream = stream::unfold(
-        (events, api.stop.clone()),
-        |(mut events, mut stop)| async move {
-            loop {
-                let next = tokio::select! {
-                    next = events.recv() => next,
-                    _ = stop.wait_for(|stop| *stop) => return None,
-                };
-                match next {
-                    Ok(event) => {
-                        let line = SseEvent::default().json_data(&event).unwrap_or_default();
-                        return Some((Ok(line), (events, stop)));
-                    }
-                    Err(RecvError::Lagged(missed)) => {
-                        tracing::debug!(missed, "a listener is too slow")
-                    }
-                    Err(RecvError::Closed) => return None,
-                }
-            }
-        },
-    );
-    Sse::new(stream).keep_alive(KeepAlive::default())
-}
-
+/// Ban a peer
+#[utoipa::path(post, path = "/v1/admin/peers/{id}/ban", tag = "peer",
+    params(("id" = String, Path, description = "Its libp2p peer id")),
+    responses((status = 204, description = "Done")))]
 pub(super) async fn ban(
     State(api): State<Api>,
-    Path(id): Path<String>,
+    Id(peer): Id<PeerId>,
 ) -> Result<StatusCode, Failure> {
-    let peer: PeerId = parse(&id)?;
     api.shared.network.ban(peer).await;
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Unban a peer
+#[utoipa::path(post, path = "/v1/admin/peers/{id}/unban", tag = "peer",
+    params(("id" = String, Path, description = "Its libp2p peer id")),
+    responses((status = 204, description = "Done")))]
 pub(super) async fn unban(
     State(api): State<Api>,
-    Path(id): Path<String>,
+    Id(peer): Id<PeerId>,
 ) -> Result<StatusCode, Failure> {
-    let peer: PeerId = parse(&id)?;
     api.shared.network.unban(peer).await;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Whether the process does its work at all.
+/// Whether the process does its work at all
+#[utoipa::path(get, path = "/health", tag = "peer", responses((status = 200, body = String, content_type = "text/plain")))]
 pub(super) async fn health(State(api): State<Api>) -> Result<&'static str, Failure> {
     match &*api.shared.halted().borrow() {
         None => Ok("ok\n"),
@@ -202,7 +196,10 @@ pub(super) async fn health(State(api): State<Api>) -> Result<&'static str, Failu
     }
 }
 
-/// Whether it should be asked: connected, caught up, not halted.
+/// Whether it should be asked
+///
+/// That is: connected, caught up, not halted.
+#[utoipa::path(get, path = "/ready", tag = "peer", responses((status = 200, body = String, content_type = "text/plain")))]
 pub(super) async fn ready(State(api): State<Api>) -> Result<&'static str, Failure> {
     health(State(api.clone())).await?;
     let chain = api.shared.chain();
@@ -227,6 +224,9 @@ fn unavailable(code: &str, message: String, hint: &str) -> Failure {
     Failure::new(StatusCode::SERVICE_UNAVAILABLE, code, message, hint)
 }
 
+/// Counters, as OpenMetrics text
+#[utoipa::path(get, path = "/metrics", tag = "peer",
+    responses((status = 200, body = String, content_type = "application/openmetrics-text")))]
 pub(super) async fn metrics(State(api): State<Api>) -> impl IntoResponse {
     let open_metrics = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     (
@@ -239,7 +239,7 @@ pub(super) async fn nowhere(uri: Uri) -> Failure {
     let path: String = uri.path().chars().take(80).collect();
     Failure::not_found(
         format!("there is nothing at {path:?}"),
-        "paths begin with /v1; see the API documentation",
+        "GET /v1/openapi.json lists what there is",
     )
 }
 
@@ -250,7 +250,7 @@ pub(super) async fn wrong_method(method: Method, uri: Uri) -> Failure {
         StatusCode::METHOD_NOT_ALLOWED,
         "wrong_method",
         message,
-        "see the API documentation",
+        "GET /v1/openapi.json says what it takes",
     )
 }
 

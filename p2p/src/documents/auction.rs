@@ -20,9 +20,10 @@ use tender_auction::{
     task::{AcceptedKinds, AuctionSpec, Class, MAX_ENTRIES, Requirement, Task, Windows},
 };
 use tender_wire::{Price, Tag, UnixTime, hash};
+use utoipa::ToSchema;
 
 /// An auction as its opener writes it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AuctionFile {
     /// For people.
@@ -57,7 +58,7 @@ pub struct AuctionFile {
 }
 
 /// How winners are paid.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Payment {
     /// What their bid is worth to the market: truth-telling is best.
@@ -68,7 +69,7 @@ pub enum Payment {
 }
 
 /// A requirement class.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ClassFile {
     /// One to four requirements, all of which must be shown.
@@ -76,7 +77,7 @@ pub struct ClassFile {
 }
 
 /// One requirement.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RequirementFile {
     /// Capability type, as `resources/v1`.
@@ -84,6 +85,7 @@ pub struct RequirementFile {
     pub type_name: String,
     /// Values by field name; what is left out is not required.
     #[serde(default)]
+    #[schema(value_type = crate::api::schema::Named)]
     pub needs: Named,
     /// Issuers accepted, by name; all unless said otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -97,7 +99,7 @@ pub struct RequirementFile {
 }
 
 /// A kind of evidence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// A zero-knowledge proof.
@@ -107,7 +109,7 @@ pub enum Kind {
 }
 
 /// One task.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TaskFile {
     /// Unique in the auction.

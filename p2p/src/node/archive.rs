@@ -11,11 +11,16 @@
 //! | `o` auction ‖ height `u64` ‖ position `u32` | canonical [`OutcomeRecord`] |
 //! | `l` height `u64` | the leaves of its outcome tree, 32 bytes each |
 //! | `v` height `u64` | canonical list of validators from the next height on, where the set changes |
+//! | `p` height `u64` | canonical list of (auction, phase entered), in the order they are told, where any was |
 //!
 //! Invariant: written in one transaction with the block, from the block's own execution. What does not decode is damage. Calls
 //! block on the disk.
 
-use crate::store::{SYNC_AFRESH, Store, StoreError, StoredBlock};
+use super::events;
+use crate::{
+    api::types::{Event, Phase},
+    store::{SYNC_AFRESH, Store, StoreError, StoredBlock},
+};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use tender_auction::{
@@ -106,6 +111,17 @@ impl Wire for Validators {
     const MAX_BYTES: usize = 8 + tender_consensus::validators::MAX_VALIDATORS * 40;
 }
 
+/// Phases that auctions entered in one block, as stored.
+#[derive(Serialize, Deserialize)]
+#[serde(transparent)]
+struct Phases(Vec<(AuctionId, Phase)>);
+
+impl Wire for Phases {
+    const NAME: &'static str = "phases";
+    /// Far more than the live auctions there may be, at 36 bytes each.
+    const MAX_BYTES: usize = 64 << 10;
+}
+
 /// The typed store. Cheap to clone.
 #[derive(Clone)]
 pub struct Archive {
@@ -135,9 +151,18 @@ impl Archive {
         certificate: &CommitCertificate,
         chain: &ChainState<MarketState>,
         records: &[OutcomeRecord],
+        events: &[Event],
     ) -> Result<(), ArchiveError> {
         let height = block.header.height;
-        let index = index_of(block, chain, records);
+        let mut index = index_of(block, chain, records);
+        let phases = events.iter().filter_map(|event| match event {
+            Event::Auction { auction, phase, .. } => Some((*auction, *phase)),
+            _ => None,
+        });
+        let phases = Phases(phases.collect());
+        if !phases.0.is_empty() {
+            index.push((key(b'p', &[&height.0.to_be_bytes()]), encode(&phases)));
+        }
         self.store.commit(
             height,
             block.id(),
@@ -161,6 +186,33 @@ impl Archive {
         max_bytes: usize,
     ) -> Result<Vec<StoredBlock>, ArchiveError> {
         Ok(self.store.blocks(from, count, max_bytes)?)
+    }
+
+    /// What was told of consecutive blocks from a height on, at most `count` of them and within `max_bytes` of blocks (at least one).
+    pub fn events(
+        &self,
+        from: Height,
+        count: usize,
+        max_bytes: usize,
+    ) -> Result<Vec<Event>, ArchiveError> {
+        let mut told = Vec::new();
+        for stored in self.store.blocks(from, count, max_bytes)? {
+            let CommittedBlock { block, certificate } = committed(stored)?;
+            let height = block.header.height;
+            told.push(events::of_block(&block, &certificate));
+            let phases = self
+                .store
+                .index_get(&key(b'p', &[&height.0.to_be_bytes()]))?;
+            let phases = phases.map_or(Ok(Phases(Vec::new())), |bytes| read("phases", &bytes))?;
+            let entered = phases.0.into_iter().zip(1u32..);
+            told.extend(entered.map(|((auction, phase), index)| Event::Auction {
+                auction,
+                phase,
+                height,
+                index,
+            }));
+        }
+        Ok(told)
     }
 
     /// Consecutive blocks from a height on, as many as one answer to a peer may carry.

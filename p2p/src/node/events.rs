@@ -11,7 +11,7 @@ use tender_auction::{
 use tender_consensus::{block::Block, certificate::CommitCertificate};
 use tender_wire::AuctionId;
 
-/// The events of a block, in order.
+/// The events of a block, in order. The same on every peer.
 pub(super) fn of(
     before: &Chain,
     after: &Chain,
@@ -20,19 +20,15 @@ pub(super) fn of(
     outcome: &BlockOutcome,
 ) -> Vec<Event> {
     let height = block.header.height;
-    let mut events = vec![Event::Block {
-        height,
-        block_id: after.tip,
-        round: certificate.round(),
-        summary: summary(block),
-        transactions: u32::try_from(block.transactions.len()).unwrap_or(u32::MAX),
-    }];
+    let mut events = vec![of_block(block, certificate)];
     let (then, now) = (phases(before), phases(after));
     let mut entered = |auction: AuctionId, phase| {
+        let index = u32::try_from(events.len()).unwrap_or(u32::MAX);
         events.push(Event::Auction {
             auction,
             phase,
             height,
+            index,
         })
     };
     for record in outcome.records.iter() {
@@ -51,6 +47,17 @@ pub(super) fn of(
         }
     }
     events
+}
+
+/// The block itself.
+pub(super) fn of_block(block: &Block, certificate: &CommitCertificate) -> Event {
+    Event::Block {
+        height: block.header.height,
+        block_id: block.id(),
+        round: certificate.round(),
+        summary: summary(block),
+        transactions: u32::try_from(block.transactions.len()).unwrap_or(u32::MAX),
+    }
 }
 
 /// Where a live auction is in its life.

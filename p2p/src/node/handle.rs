@@ -54,6 +54,7 @@ impl NodeHandle {
     }
 
     /// Blocks, phases and refusals from now on; a listener more than a thousand events behind misses some.
+    /// The API's listeners miss none: see `GET /v1/events`.
     pub fn subscribe(&self) -> broadcast::Receiver<Event> {
         self.shared.subscribe()
     }
@@ -115,6 +116,7 @@ impl NodeHandle {
     pub(super) async fn open_doors(
         &mut self,
         api: Option<ApiSection>,
+        agent: Option<PathBuf>,
         addresses: Option<PathBuf>,
     ) -> Result<(), NodeError> {
         if let Some(config) = api {
@@ -122,7 +124,8 @@ impl NodeHandle {
                 admission: Arc::clone(&self.admission),
             };
             let stop = self.stop.subscribe();
-            self.api = Some(api::serve(config, Arc::clone(&self.shared), submitter, stop).await?);
+            let shared = Arc::clone(&self.shared);
+            self.api = Some(api::serve(config, agent, shared, submitter, stop).await?);
         }
         if let Some(path) = addresses {
             let addresses = Addresses {

@@ -87,9 +87,10 @@ impl Shell<Market> for Keeper {
         } = committed;
         let before = self.shared.chain();
         let (height, txs) = (chain.height, block.transactions.len());
+        let events = events::of(&before, &chain, &block, &certificate, &outcome);
         self.shared
             .archive
-            .commit(&block, &certificate, &chain, &outcome.records)
+            .commit(&block, &certificate, &chain, &outcome.records, &events)
             .map_err(|e| e.to_string())?;
         // In this order: a pool ahead of the chain would show gaps between sequence numbers.
         self.shared.set_chain(chain);
@@ -105,7 +106,7 @@ impl Shell<Market> for Keeper {
             .set(i64::try_from(height.0).unwrap_or(i64::MAX));
         metrics.blocks.inc();
         metrics.txs.inc_by(u64::try_from(txs).unwrap_or(u64::MAX));
-        for event in events::of(&before, &chain, &block, &certificate, &outcome) {
+        for event in events {
             self.shared.announce(event);
         }
         for follower in &self.followers {

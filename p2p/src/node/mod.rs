@@ -84,6 +84,8 @@ pub struct NodeConfig {
     pub bootstrap: Vec<Multiaddr>,
     /// The HTTP API, if it is to be served.
     pub api: Option<ApiSection>,
+    /// The home whose agent key the API signs with for whoever shows the home's token; `None` where it signs nothing.
+    pub agent: Option<PathBuf>,
     /// Where to write the bound addresses ([`crate::config::Addresses`]), if anywhere.
     pub addresses: Option<PathBuf>,
 }
@@ -152,6 +154,7 @@ impl Node {
             listen,
             bootstrap,
             api,
+            agent,
             addresses,
         } = config;
         let chain_id = genesis.chain_id();
@@ -197,7 +200,7 @@ impl Node {
                 return Err(error);
             }
         };
-        if let Err(error) = handle.open_doors(api, addresses).await {
+        if let Err(error) = handle.open_doors(api, agent, addresses).await {
             handle.shutdown().await;
             return Err(error);
         }

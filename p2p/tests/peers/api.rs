@@ -1,9 +1,12 @@
 //! The API as programs see it: answers, refusals, and what it does not let in.
 
-use crate::net::{Net, PATIENCE, config, credential, follower_keys, holds};
+use crate::{
+    net::{Net, PATIENCE, config, credential, follower_keys, holds},
+    openapi::Described,
+};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use std::io::{Read, Write};
+use std::io::{Read as _, Write as _};
 use tender_auction::{
     audit::Audit,
     scenario::{ISSUERS, OPENER, key},
@@ -22,7 +25,7 @@ use tender_wire::{FieldBytes, Height, TxHash, decode};
 use tokio::{task::spawn_blocking, time::timeout};
 
 /// One request; status and body.
-async fn send(
+pub async fn send(
     node: &NodeHandle,
     method: &'static str,
     path: &str,
@@ -52,9 +55,14 @@ async fn send(
     sent.await.unwrap()
 }
 
-async fn get<T: DeserializeOwned>(node: &NodeHandle, path: &str) -> T {
+/// A JSON answer, which must be as described.
+pub async fn get<T: DeserializeOwned>(node: &NodeHandle, path: &str) -> T {
     let (status, body) = send(node, "GET", path, &[], Vec::new()).await;
     assert_eq!(status, 200, "{path}: {}", String::from_utf8_lossy(&body));
+    let value = serde_json::from_slice(&body).unwrap();
+    Described::of(node)
+        .await
+        .promises("GET", path, status, &value);
     serde_json::from_slice(&body).unwrap()
 }
 
@@ -71,6 +79,11 @@ async fn refused(
         !error.message.is_empty() && !error.hint.is_empty(),
         "{path}: {error:?}"
     );
+    let value = serde_json::from_slice(&body).unwrap();
+    if error.code != "foreign_host" && status != 405 && !error.message.contains("nothing at") {
+        let described = Described::of(node).await;
+        described.promises(method, path, status, &value);
+    }
     (status, error.code)
 }
 
@@ -172,6 +185,22 @@ async fn what_is_submitted_is_found_again_and_what_is_wrong_is_named() {
         ),
         ("GET", "/v1/blocks/99", vec![], (404, "not_found")),
         ("GET", "/v1/blocks/-1", vec![], (400, "bad_request")),
+        ("GET", "/v1/blocks/%FF", vec![], (400, "bad_request")),
+        ("GET", "/v1/blocks", vec![], (400, "bad_request")),
+        ("GET", "/v1/events?from=x", vec![], (400, "bad_request")),
+        (
+            "POST",
+            "/v1/transactions",
+            vec![0; MAX_BODY_BYTES + 1],
+            (413, "too_large"),
+        ),
+        ("POST", "/v1/bids", b"{}".to_vec(), (409, "no_agent_key")),
+        (
+            "POST",
+            "/v1/auctions",
+            b"{}".to_vec(),
+            (409, "no_agent_key"),
+        ),
         ("GET", "/v1/nonsense", vec![], (404, "not_found")),
         ("DELETE", "/v1/status", vec![], (405, "wrong_method")),
         (
@@ -196,16 +225,6 @@ async fn what_is_submitted_is_found_again_and_what_is_wrong_is_named() {
     assert!(matches!(remembered, TxStatus::Refused { error } if error.code == "bad_signature"));
     assert_eq!(TxBytes::new(stale).unwrap().hash(), hash);
     assert_eq!(node.chain().height, Height(1));
-    let (status, _) = send(
-        node,
-        "POST",
-        "/v1/transactions",
-        &[],
-        vec![0; MAX_BODY_BYTES + 1],
-    )
-    .await;
-    assert_eq!(status, 413);
-
     // For whoever watches over the process.
     for path in ["/health", "/ready"] {
         assert_eq!(send(node, "GET", path, &[], vec![]).await.0, 200, "{path}");
@@ -289,6 +308,11 @@ async fn b22_web_pages_strangers_and_open_doors_are_kept_out() {
     let ban = format!("/v1/admin/peers/{}/ban", node.peer_id());
     let answer = refused(&follower, "POST", &ban, vec![]).await;
     assert_eq!(answer, (404, "not_found".into()));
+    // Nor sign with its key.
+    let answer = refused(&follower, "POST", "/v1/bids", vec![]).await;
+    assert_eq!(answer, (404, "not_found".into()));
+    let answer = refused(&follower, "POST", "/v1/auctions", vec![]).await;
+    assert_eq!(answer, (405, "wrong_method".into()));
     follower.shutdown().await;
 }
 
@@ -303,32 +327,4 @@ async fn a_peer_that_lost_a_part_of_itself_says_so() {
     let reason = timeout(PATIENCE, halted).await.unwrap().unwrap().clone();
     assert!(reason.unwrap().contains("the network"));
     assert_eq!(send(node, "GET", "/health", &[], vec![]).await.0, 503);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn events_are_streamed_until_the_peer_stops() {
-    let mut net = Net::start("events", 1).await;
-    let url = format!("{}/v1/events", net.nodes[0].api_url().unwrap());
-    let listening = spawn_blocking(move || {
-        let mut answer = ureq::get(url).call().unwrap();
-        let mut text = String::new();
-        answer
-            .body_mut()
-            .as_reader()
-            .read_to_string(&mut text)
-            .unwrap();
-        text
-    });
-    for sequence in 0..3 {
-        net.submit(0, sequence).await;
-        holds(&net.nodes[0], sequence as u32 + 1).await;
-    }
-    net.nodes.pop().unwrap().shutdown().await;
-    let text = listening.await.unwrap();
-    let blocks = text
-        .lines()
-        .filter(|l| l.starts_with("data: {\"event\":\"block\""))
-        .count();
-    assert!((1..=3).contains(&blocks), "{text}");
-    assert!(text.contains("1 credential"), "{text}");
 }

@@ -206,6 +206,33 @@ async fn an_auction_clears_and_winner_and_loser_take_away_certificates() {
     }
     assert_eq!(phases, [Keys, Bidding, Reveal, Clearing, Cleared]);
 
+    // What the API says of it is as described.
+    use crate::api::get;
+    for path in ["", "/explain?bidder=", "/certificate?bidder="] {
+        let of = if path.is_empty() {
+            String::new()
+        } else {
+            bidder("carol").to_string()
+        };
+        get::<serde_json::Value>(&agent, &format!("/v1/auctions/{auction}{path}{of}")).await;
+    }
+    assert_eq!(
+        get::<Vec<types::AuctionSummary>>(&agent, "/v1/auctions")
+            .await
+            .len(),
+        1
+    );
+    // And all of it is told again, from the disk, by any peer alike, to whoever asks.
+    let told = crate::events::phases(&agent, &auction, 5).await;
+    assert_eq!(
+        told.iter().map(|(_, phase)| *phase).collect::<Vec<_>>(),
+        phases
+    );
+    assert_eq!(
+        told,
+        crate::events::phases(&net.nodes[2], &auction, 5).await
+    );
+
     // The winners' life goes on over the wire, too.
     let (task, bid, _) = won[&bidder("alice")];
     let award = AwardRef { auction, task, bid };

@@ -11,4 +11,6 @@
 mod agreement;
 mod api;
 mod auction;
+mod events;
 mod net;
+mod openapi;

@@ -61,6 +61,7 @@ pub fn config(genesis: &Genesis, dir: &Path, bootstrap: Vec<Multiaddr>) -> NodeC
             listen: "127.0.0.1:0".parse().unwrap(),
             allow_remote: false,
         }),
+        agent: None,
         addresses: Some(dir.join("addresses.json")),
     }
 }

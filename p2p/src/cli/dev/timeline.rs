@@ -136,7 +136,7 @@ impl Timeline {
                         format_args!("{} (block {height})", entered(phase)),
                     );
                 }
-                Ok(Event::Refused { .. }) => {} // told by whoever tried
+                Ok(Event::Refused { .. } | Event::Gap { .. }) => {} // refusals are told by whoever tried
                 Err(RecvError::Lagged(missed)) => {
                     self.say(Topic::Block, format_args!("… {missed} events not shown"))
                 }
