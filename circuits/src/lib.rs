@@ -30,15 +30,14 @@
 //! # Invariants
 //!
 //! - A verifier recomputes every public input and reads none from the proof.
-//! - Every proof passes through [`verify::verify`]; nothing else calls `Groth16::verify*`.
+//! - Every proof passes through [`verify::verify`] or [`verify::verify_batch`], whose verdicts are equal; nothing else calls `Groth16::verify*`.
 //! - No arkworks type is public, so the curve arithmetic is instantiated here and nowhere else.
 //! - Pure: no clock, no sockets, no hidden randomness. Seeds come in; the same seed gives the same proof.
 //! - Witness data is wiped when dropped, where this crate owns it, and never logged. (arkworks' own intermediate vectors are not wiped.)
 //!
 //! # Not here
 //!
-//! Which roots, issuers and serials are good (the market's state), what an asset has reserved (the ledger), and batch verification, which will
-//! plug in behind [`mod@verify`].
+//! Which roots, issuers and serials are good (the market's state), and what an asset has reserved (the ledger).
 
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects))]
 

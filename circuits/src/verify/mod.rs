@@ -9,10 +9,13 @@
 //!   delta equal or opposite (with gamma = ±delta anybody proves anything).
 //!
 //! That proofs are re-randomisable remains: two proofs of one statement are no two facts. Identity is in `ctx`, not in proof bytes.
-//! A batch engine will stand behind [`fn@verify`] and may only accept what the single verifier accepts.
+//!
+//! [`verify_batch`] gives many proofs the verdicts that they would get one by one, for less; the policy is the same.
 
+mod batch;
 pub(crate) mod single;
 
+pub use batch::{Item, verify_batch};
 pub use single::{KeyError, VerifyingKey};
 
 use crate::{evidence::ProofBytes, statement::Statement};

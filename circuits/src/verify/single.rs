@@ -6,6 +6,7 @@ use ark_bn254::{Bn254, Fr};
 use ark_ec::AffineRepr;
 use ark_groth16::{Groth16, PreparedVerifyingKey, Proof, prepare_verifying_key};
 use ark_serialize::{CanonicalDeserialize, CanonicalSerialize};
+use sha2::{Digest as _, Sha256};
 use tender_wire::FieldBytes;
 
 /// Bytes of a compressed G1 point.
@@ -45,6 +46,8 @@ pub enum KeyError {
 pub struct VerifyingKey {
     prepared: PreparedVerifyingKey<Bn254>,
     inputs: usize,
+    /// SHA-256 of the key's bytes: what tells keys apart inside this process.
+    fingerprint: [u8; 32],
 }
 
 impl std::fmt::Debug for VerifyingKey {
@@ -97,6 +100,7 @@ impl VerifyingKey {
         Ok(VerifyingKey {
             prepared: prepare_verifying_key(&key),
             inputs,
+            fingerprint: Sha256::digest(bytes).into(),
         })
     }
 
@@ -107,6 +111,16 @@ impl VerifyingKey {
 
     pub(crate) fn inner(&self) -> &ark_groth16::VerifyingKey<Bn254> {
         &self.prepared.vk
+    }
+
+    /// The key prepared for pairings: gamma and delta negated.
+    pub(super) fn prepared(&self) -> &PreparedVerifyingKey<Bn254> {
+        &self.prepared
+    }
+
+    /// Equal for keys of equal bytes, and for no others.
+    pub(super) fn fingerprint(&self) -> &[u8; 32] {
+        &self.fingerprint
     }
 }
 
@@ -171,27 +185,49 @@ pub(crate) fn proof_bytes(proof: &Proof<Bn254>) -> ProofBytes {
     ProofBytes(out)
 }
 
+/// A proof and its inputs, decoded: everything checked but the pairing equation.
+pub(super) struct Parsed {
+    pub(super) inputs: Vec<Fr>,
+    pub(super) proof: Proof<Bn254>,
+}
+
+impl Parsed {
+    /// Applies every rule of the policy that comes before the equation.
+    pub(super) fn parse(
+        key: &VerifyingKey,
+        inputs: &[FieldBytes],
+        proof: &ProofBytes,
+    ) -> Result<Self, VerifyError> {
+        if inputs.len() != key.inputs {
+            return Err(VerifyError::InputCount {
+                expected: key.inputs,
+                found: inputs.len(),
+            });
+        }
+        let inputs = inputs
+            .iter()
+            .enumerate()
+            .map(|(index, i)| to_fr(i).ok_or(VerifyError::InputNotCanonical { index }))
+            .collect::<Result<Vec<Fr>, _>>()?;
+        let proof = parse_proof(proof)?;
+        Ok(Parsed { inputs, proof })
+    }
+
+    /// The pairing equation `e(A, B) = e(alpha, beta) e(L, gamma) e(C, delta)`.
+    pub(super) fn holds(&self, key: &VerifyingKey) -> Result<(), VerifyError> {
+        match Groth16::<Bn254>::verify_proof(&key.prepared, &self.proof, &self.inputs) {
+            Ok(true) => Ok(()),
+            _ => Err(VerifyError::Invalid),
+        }
+    }
+}
+
 pub(super) fn verify(
     key: &VerifyingKey,
     inputs: &[FieldBytes],
     proof: &ProofBytes,
 ) -> Result<(), VerifyError> {
-    if inputs.len() != key.inputs {
-        return Err(VerifyError::InputCount {
-            expected: key.inputs,
-            found: inputs.len(),
-        });
-    }
-    let inputs = inputs
-        .iter()
-        .enumerate()
-        .map(|(index, i)| to_fr(i).ok_or(VerifyError::InputNotCanonical { index }))
-        .collect::<Result<Vec<Fr>, _>>()?;
-    let proof = parse_proof(proof)?;
-    match Groth16::<Bn254>::verify_proof(&key.prepared, &proof, &inputs) {
-        Ok(true) => Ok(()),
-        _ => Err(VerifyError::Invalid),
-    }
+    Parsed::parse(key, inputs, proof)?.holds(key)
 }
 
 #[cfg(test)]
@@ -332,6 +368,7 @@ mod tests {
             let bare = VerifyingKey {
                 prepared,
                 inputs: INPUTS,
+                fingerprint: [0; 32],
             };
             let forged = proof_bytes(&Proof { a, b, c });
             let inputs = inputs.map(|i| from_fr(&i));
