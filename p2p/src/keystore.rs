@@ -88,7 +88,7 @@ pub enum KeyError {
         path: PathBuf,
     },
     /// Others may read the file or enter the directory.
-    #[error("{path} has mode {mode:04o}, others could read the key: run `chmod {wanted:04o} {path}`, and replace the key if anyone may have", path = path.display())]
+    #[error("{path} has mode {mode:04o}, others could read the key\n  next: `chmod {wanted:04o} {path}`, and replace the key if anyone may have read it", path = path.display())]
     TooOpen {
         /// The file or directory.
         path: PathBuf,

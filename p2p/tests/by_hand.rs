@@ -12,174 +12,65 @@ mod common;
 
 use common::{
     Peer,
+    net::Net,
     python::{python, verify_py},
-    run, tender, until,
+    run, until,
 };
 use serde_json::json;
-use std::path::{Path, PathBuf};
-use tender_p2p::{agent::client::Client, cli::place::Place};
+use std::path::Path;
+use tender_p2p::cli::place::Place;
 
-/// A network of one validator and the files written on the way.
-struct Net {
-    dir: tempfile::TempDir,
-    _peer: Peer,
-    api: Client,
-}
-
-impl Net {
-    fn new() -> Net {
-        let dir = tempfile::tempdir().unwrap();
-        let net = dir.path().join("net");
-        tender([
-            "testnet",
-            "--validators",
-            "1",
-            "--followers",
-            "0",
-            "--agents",
-            "ann,bob",
-            "--block-interval-ms",
-            "200",
-            "--output",
-            net.to_str().unwrap(),
-        ])
-        .ok();
-        let home = net.join("validator-0");
-        let peer = Peer::start(&home);
-        until("the peer is up", || {
-            Place::at(&home).client().and_then(|c| c.status()).is_ok()
-        });
-        let api = Place::at(&home).client().unwrap();
-        Net {
-            dir,
-            _peer: peer,
-            api,
+/// What an auditor hands on, a reader applies: at the certificate's own block, above and below it.
+fn checkpoints(net: &Net, id: &str) {
+    let genesis = net.home("genesis.json").display().to_string();
+    let file = net.dir.path().join("checked.json").display().to_string();
+    let headers = net.dir.path().join("checked.headers.json");
+    let take = format!("certificate {id} --task mirror --output {file}");
+    net.as_("opener", &take).ok();
+    let verify = format!("verify {file} --genesis {genesis}");
+    let own = run(&format!("{verify} --json")).json()["proves"]["height"]
+        .as_u64()
+        .unwrap();
+    let id_at = |height: u64| {
+        let block = net.api.block(tender_wire::Height(height)).unwrap();
+        format!("{height}:{}", block.block_id)
+    };
+    let audit = format!("audit --genesis {genesis} --api {}", net.api.url());
+    let said = run(&format!("{audit} --json")).json();
+    let audited = said["checkpoint"].as_str().unwrap().to_owned();
+    let tip = said["height"].as_u64().unwrap();
+    assert!(tip > own && audited == id_at(tip), "{said}");
+    for (checkpoint, adds) in [
+        (id_at(own), "own block"),
+        (audited.clone(), "descends"),
+        (id_at(2), "only the later ones"),
+    ] {
+        let height = checkpoint.split(':').next().unwrap();
+        let said = net
+            .as_("opener", &format!("{take} --checkpoint {height}"))
+            .ok();
+        let mut line = format!("{verify} --checkpoint {checkpoint}");
+        assert_eq!(said.contains("no headers are needed"), adds == "own block");
+        if adds != "own block" {
+            // Without the headers it is undecided, and the command it names fetches them.
+            let told = run(&line).fails(3, &["undecided", "cannot be applied", "next:"]);
+            let next = told
+                .lines()
+                .find_map(|l| l.trim().strip_prefix("tender "))
+                .unwrap();
+            std::fs::remove_file(&headers).unwrap();
+            net.as_("opener", next).ok();
+            line = format!("{line} --headers {}", headers.display());
         }
+        let said = run(&line).ok();
+        assert!(said.contains("holds") && said.contains(adds), "{said}");
+        let other = format!("{height}:{}", "0".repeat(64));
+        run(&line.replace(&checkpoint, &other)).fails(3, &["another history", "next:"]);
+        run(&format!("{audit} --checkpoint {checkpoint}")).ok();
+        run(&format!("{audit} --checkpoint {other}")).fails(3, &["another history"]);
     }
-
-    fn home(&self, who: &str) -> PathBuf {
-        self.dir.path().join("net").join(who)
-    }
-
-    fn write(&self, name: &str, value: &serde_json::Value) -> String {
-        let path = self.dir.path().join(name);
-        std::fs::write(&path, value.to_string()).unwrap();
-        path.display().to_string()
-    }
-
-    /// Runs a command from somebody's home at the one peer.
-    fn as_(&self, who: &str, line: &str) -> common::Ran {
-        run(&format!(
-            "{line} --home {} --api {}",
-            self.home(who).display(),
-            self.api.url()
-        ))
-    }
-
-    fn key(&self, who: &str) -> String {
-        let keys = run(&format!(
-            "keys show --json --home {}",
-            self.home(who).display()
-        ))
-        .json();
-        keys["agent"].as_str().unwrap().to_owned()
-    }
-
-    fn attest(&self, who: &str, serial: &str, cpu: u32, flags: &str) {
-        let machine = json!({ "serial": serial, "attributes": { "cpu_milli": cpu, "memory_mib": 65536, "gpu_model": "none", "region": "uk", "skills": "docker" } });
-        let inventory = self.write("machine.json", &machine);
-        let directory = self.home(who).join("credentials");
-        std::fs::create_dir_all(&directory).unwrap();
-        let output = directory.join(format!("{serial}.json"));
-        let line = format!(
-            "issuer attest {inventory} --holder {} --output {} {flags}",
-            self.key(who),
-            output.display()
-        );
-        assert!(
-            self.as_("issuer-acme-labs", &line)
-                .ok()
-                .contains("attested")
-        );
-    }
-
-    fn open(&self, title: &str, tasks: serde_json::Value) -> String {
-        let needs = json!({ "cpu_milli": 4000, "skills": ["docker"] });
-        let file = self.write("auction.json", &json!({
-            "title": title, "bidding_seconds": 6, "lease_seconds": 3600, "tasks": tasks,
-            "classes": { "small": { "requires": [{ "type": "resources/v1", "needs": needs, "evidence": ["proof", "attestation"] }] } },
-        }));
-        let opened = self
-            .as_("opener", &format!("auction open {file} --json"))
-            .json();
-        let id = opened["auction"].as_str().unwrap().to_owned();
-        self.wait(&id, "bidding");
-        id
-    }
-
-    /// What an auditor hands on, a reader applies: at the certificate's own block, above and below it.
-    fn checkpoints(&self, id: &str) {
-        let genesis = self.home("genesis.json").display().to_string();
-        let file = self.dir.path().join("checked.json").display().to_string();
-        let headers = self.dir.path().join("checked.headers.json");
-        let take = format!("certificate {id} --task mirror --output {file}");
-        self.as_("opener", &take).ok();
-        let verify = format!("verify {file} --genesis {genesis}");
-        let own = run(&format!("{verify} --json")).json()["proves"]["height"]
-            .as_u64()
-            .unwrap();
-        let id_at = |height: u64| {
-            let block = self.api.block(tender_wire::Height(height)).unwrap();
-            format!("{height}:{}", block.block_id)
-        };
-        let audit = format!("audit --genesis {genesis} --api {}", self.api.url());
-        let said = run(&format!("{audit} --json")).json();
-        let audited = said["checkpoint"].as_str().unwrap().to_owned();
-        let tip = said["height"].as_u64().unwrap();
-        assert!(tip > own && audited == id_at(tip), "{said}");
-        for (checkpoint, adds) in [
-            (id_at(own), "own block"),
-            (audited.clone(), "descends"),
-            (id_at(2), "only the later ones"),
-        ] {
-            let height = checkpoint.split(':').next().unwrap();
-            let said = self
-                .as_("opener", &format!("{take} --checkpoint {height}"))
-                .ok();
-            let mut line = format!("{verify} --checkpoint {checkpoint}");
-            assert_eq!(said.contains("no headers are needed"), adds == "own block");
-            if adds != "own block" {
-                // Without the headers it is undecided, and the command it names fetches them.
-                let told = run(&line).fails(3, &["undecided", "cannot be applied", "next:"]);
-                let next = told
-                    .lines()
-                    .find_map(|l| l.trim().strip_prefix("tender "))
-                    .unwrap();
-                std::fs::remove_file(&headers).unwrap();
-                self.as_("opener", next).ok();
-                line = format!("{line} --headers {}", headers.display());
-            }
-            let said = run(&line).ok();
-            assert!(said.contains("holds") && said.contains(adds), "{said}");
-            let other = format!("{height}:{}", "0".repeat(64));
-            run(&line.replace(&checkpoint, &other)).fails(3, &["another history", "next:"]);
-            run(&format!("{audit} --checkpoint {checkpoint}")).ok();
-            run(&format!("{audit} --checkpoint {other}")).fails(3, &["another history"]);
-        }
-        let beyond = format!("9999:{}", "0".repeat(64));
-        run(&format!("{audit} --checkpoint {beyond}")).fails(3, &["cannot be applied"]);
-    }
-
-    fn wait(&self, id: &str, phase: &str) {
-        until(phase, || {
-            let listed = self.as_("opener", "auction list --json").json();
-            listed
-                .as_array()
-                .unwrap()
-                .iter()
-                .any(|it| it["auction"] == id && it["phase"] == phase)
-        });
-    }
+    let beyond = format!("9999:{}", "0".repeat(64));
+    run(&format!("{audit} --checkpoint {beyond}")).fails(3, &["cannot be applied"]);
 }
 
 #[test]
@@ -306,7 +197,7 @@ fn everything_by_hand_and_a_leased_machine_bids_again_with_what_is_left() {
             assert!(said.starts_with("holds: "), "{said}");
         }
     }
-    net.checkpoints(&id);
+    checkpoints(&net, &id);
     let printed = net
         .as_("opener", &format!("certificate {short} --task index"))
         .ok();

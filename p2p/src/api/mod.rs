@@ -90,9 +90,7 @@ pub enum ServeError {
     )]
     Remote(SocketAddr),
     /// The address cannot be bound.
-    #[error(
-        "the API cannot listen on {address}: {source}; is the port taken? port 0 takes any free one"
-    )]
+    #[error("the API cannot listen on {address}: {source}; is the port taken?")]
     Bind {
         /// The address.
         address: SocketAddr,

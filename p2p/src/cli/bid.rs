@@ -1,7 +1,17 @@
 //! `tender bid`.
 
-use super::{bidding::Bidder, error::Failure, out, place::Place, prover::Prover, table::amount};
-use crate::documents::{bid::BidFile, read_json};
+use super::{
+    bidding::{Bidder, Plan},
+    error::Failure,
+    out,
+    place::Place,
+    prover::Prover,
+    table::amount,
+};
+use crate::{
+    api::types::AuctionDetail,
+    documents::{bid::BidFile, read_json},
+};
 use clap::Args;
 use std::{collections::BTreeMap, path::PathBuf, time::Instant};
 
@@ -66,6 +76,7 @@ impl BidArgs {
             Some(path) => Failure::from(p.in_file(path)),
             None => Failure::new(format!("{}: {}", p.field, p.problem), p.next),
         })?;
+        self.check_reserves(&detail, &plan)?;
         for warning in &plan.warnings {
             out::note(format_args!("warning: {warning}: those entries will lose"));
         }
@@ -96,6 +107,63 @@ impl BidArgs {
         Ok(())
     }
 
+    /// Warns of prices above the reserve; refuses where nothing else is left, since such a bid only binds the machine.
+    fn check_reserves(&self, detail: &AuctionDetail, plan: &Plan) -> Result<(), Failure> {
+        let priced = plan.entries.iter().filter_map(|(task, price)| {
+            let task = detail.spec.tasks.get(usize::try_from(*task).ok()?)?;
+            Some((task, price.0))
+        });
+        let (above, within): (Vec<_>, Vec<_>) =
+            priced.partition(|(task, price)| *price > task.reserve.0);
+        if above.is_empty() {
+            return Ok(());
+        }
+        let said: Vec<_> = above
+            .iter()
+            .map(|(task, price)| {
+                format!(
+                    "{} asks {}, its reserve is {}",
+                    task.name,
+                    amount(*price),
+                    amount(task.reserve.0)
+                )
+            })
+            .collect();
+        if let Some(path) = &self.file {
+            let command = format!(
+                "`tender bid {} --file {}`",
+                detail.summary.auction,
+                path.display()
+            );
+            return say_reserves(
+                &said,
+                within.is_empty(),
+                &format!("lower them in the file, then {command}"),
+            );
+        }
+        let lower = within.iter().map(|(task, price)| (task, *price));
+        let lower = lower.chain(above.iter().map(|(task, _)| (task, task.reserve.0)));
+        let prices: Vec<_> = lower
+            .map(|(task, price)| format!(" --price {}={price}", task.name))
+            .collect();
+        let slots: Vec<_> = self
+            .slots
+            .iter()
+            .map(|(class, units)| format!(" --slots {class}={units}"))
+            .collect();
+        let machine = self
+            .machine
+            .as_ref()
+            .map_or_else(String::new, |serial| format!(" --machine {serial}"));
+        let command = format!(
+            "`tender bid {}{}{}{machine}`",
+            detail.summary.auction,
+            prices.concat(),
+            slots.concat()
+        );
+        say_reserves(&said, within.is_empty(), &command)
+    }
+
     fn bid_file(&self) -> Result<BidFile, Failure> {
         if let Some(path) = &self.file {
             return Ok(read_json(path)?);
@@ -108,6 +176,24 @@ impl BidArgs {
             hide_issuer: self.hide_issuer,
         })
     }
+}
+
+/// A refusal where no entry can win, else a warning; the bid may be replaced while bidding lasts.
+fn say_reserves(said: &[String], all: bool, command: &str) -> Result<(), Failure> {
+    let said = said.join("; ");
+    if all {
+        let what = format!("{said}: this bid cannot win, and nothing was sent");
+        return Err(Failure::new(
+            what,
+            format!("ask at most the reserve: {command}"),
+        ));
+    }
+    let warning = format!(
+        "warning: {said}: such an entry cannot win\n  next: to replace the bid while bidding lasts: {command}"
+    );
+    let line: Vec<_> = std::env::args().collect();
+    out::note(super::hints::complete(&warning, &line));
+    Ok(())
 }
 
 fn unique<T: Copy>(pairs: &[(String, T)], flag: &str) -> Result<BTreeMap<String, T>, Failure> {

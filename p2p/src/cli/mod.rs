@@ -11,6 +11,7 @@ mod bid;
 mod certificate;
 pub mod dev;
 mod explain;
+mod hints;
 mod issuer;
 mod keys;
 mod life;
@@ -115,7 +116,9 @@ pub fn main() -> ExitCode {
     match Cli::parse().run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            out::note(format_args!("error: {failure}"));
+            let line: Vec<_> = std::env::args().collect();
+            let told = hints::complete(&failure.to_string(), &line);
+            out::note(format_args!("error: {told}"));
             ExitCode::from(failure.exit)
         }
     }

@@ -1,21 +1,32 @@
 //! Where a command acts: a home directory, and the peer that runs from it (or another).
 
-use super::{actor::Actor, client::Client, error::Failure, start::told};
+use super::{
+    actor::Actor,
+    client::Client,
+    error::Failure,
+    start::{genesis_of, told},
+};
 use crate::{
     api::types::AuctionDetail,
     config::Home,
     documents::{
         credential::{self, CredentialFile},
         names::Names,
-        read_json,
     },
     keystore::{KeyFile, KeyKind},
 };
 use clap::Args;
-use std::path::{Path, PathBuf};
-use tender_auction::{genesis::Genesis, outcome::OutcomeRecord, task::AuctionSpec};
+use std::{
+    path::{Path, PathBuf},
+    thread::sleep,
+    time::{Duration, Instant},
+};
+use tender_auction::{outcome::OutcomeRecord, task::AuctionSpec};
 use tender_circuits::Circuits;
 use tender_wire::{AuctionId, PublicKey};
+
+/// How long a peer that is behind or alone may take to be neither: one that has just started needs some seconds.
+const CATCH_UP: Duration = Duration::from_secs(5);
 
 /// Directory of a home that holds what its agent is attested for.
 pub const CREDENTIALS: &str = "credentials";
@@ -88,7 +99,7 @@ impl Place {
     pub fn actor(&self) -> Result<Actor, Failure> {
         let home = self.home()?;
         let (home, _) = Home::open(&home).map_err(told)?;
-        let genesis: Genesis = read_json(&home.genesis())?;
+        let genesis = genesis_of(&home)?;
         let path = home.key(KeyKind::Agent);
         let key = KeyFile::load(&path, KeyKind::Agent)
             .map_err(told)?
@@ -99,12 +110,63 @@ impl Place {
                 "restore it from a backup",
             )
         })?;
-        Ok(Actor {
+        let actor = Actor {
             client: self.client()?,
             chain: genesis.chain_id(),
             genesis,
             key,
-        })
+        };
+        self.check_peer(&actor)?;
+        Ok(actor)
+    }
+
+    /// Refuses a peer that could pass nothing on: of another chain, without neighbours, or far behind. It is given [`CATCH_UP`].
+    fn check_peer(&self, actor: &Actor) -> Result<(), Failure> {
+        let url = actor.client.url();
+        let started = Instant::now();
+        loop {
+            let status = actor.client.status()?;
+            if status.chain_id != actor.chain {
+                let genesis = self.home()?.join("genesis.json");
+                let what = format!(
+                    "the peer at {url} is on chain {} (\"{}\"), {} is chain {} (\"{}\")",
+                    status.chain_id,
+                    status.chain_name,
+                    genesis.display(),
+                    actor.chain,
+                    actor.genesis.name
+                );
+                let next = format!(
+                    "name a peer of this home's chain (`tender status --api {url}` shows that one's), or run its own: `tender start`"
+                );
+                return Err(Failure::new(what, next));
+            }
+            let alone = status.peers == 0 && !status.voting;
+            if !alone && !status.syncing {
+                return Ok(());
+            }
+            if started.elapsed() < CATCH_UP {
+                sleep(Duration::from_millis(100));
+                continue;
+            }
+            let height = status.height;
+            let (state, next) = if alone {
+                (
+                    "and is connected to no other peer".into(),
+                    "; give it one that it can reach: `tender start --bootstrap ADDRESS`",
+                )
+            } else {
+                let best = status.best_known_height;
+                (
+                    format!("and still catching up to {best}"),
+                    "; try again when it has caught up",
+                )
+            };
+            return Err(Failure::new(
+                format!("the peer at {url} is at height {height} {state}"),
+                format!("`tender status` shows how far it is{next}"),
+            ));
+        }
     }
 
     /// Types and issuers of the chain as the peer has it.

@@ -2,11 +2,14 @@
 
 use super::{error::Failure, out};
 use crate::{
+    api::ServeError,
     config::{Config, Home, Role},
     documents::read_json,
     keystore::{KeyFile, KeyKind},
     logging,
-    node::{Node, NodeConfig, NodeHandle, NodeKeys, ValidatorKeys},
+    network::NetworkError,
+    node::{Node, NodeConfig, NodeError, NodeHandle, NodeKeys, ValidatorKeys},
+    store::{LockError, StoreError},
 };
 use clap::Args;
 use libp2p::{Multiaddr, multiaddr::Protocol};
@@ -42,7 +45,7 @@ pub(super) struct StartArgs {
 pub fn prepare(home: &Path) -> Result<(Config, NodeConfig, NodeKeys), Failure> {
     let (home, config) = Home::open(home).map_err(told)?;
     let path = home.genesis();
-    let genesis: Genesis = read_json(&path)?;
+    let genesis = genesis_of(&home)?;
     genesis.check().map_err(|e| {
         let next =
             "get the chain's genesis file from somebody you trust; every peer must have the same";
@@ -84,6 +87,24 @@ pub fn prepare(home: &Path) -> Result<(Config, NodeConfig, NodeKeys), Failure> {
     Ok((config, node, NodeKeys { network, validator }))
 }
 
+/// The genesis document of a home.
+///
+/// # Errors
+/// [`Failure`] if it is missing or is none.
+pub(super) fn genesis_of(home: &Home) -> Result<Genesis, Failure> {
+    let path = home.genesis();
+    if path.exists() {
+        return Ok(read_json(&path)?);
+    }
+    Err(Failure::new(
+        format!(
+            "{} is missing: nothing says which chain this home is of",
+            path.display()
+        ),
+        "copy the chain's genesis file there, from somebody you trust; then `tender start` runs this home's peer",
+    ))
+}
+
 /// An error of this crate that says what to do by itself.
 pub(super) fn told(error: impl std::error::Error) -> Failure {
     Failure::new(error.to_string(), "")
@@ -98,11 +119,26 @@ pub async fn start_home(home: &Path) -> Result<NodeHandle, Failure> {
     Node::start(node, keys).await.map_err(|e| starting(home, e))
 }
 
-fn starting(home: &Path, error: impl std::error::Error) -> Failure {
-    Failure::new(
-        format!("{}: {error}", home.display()),
-        "is another peer running from this home, or on this port?",
-    )
+fn starting(home: &Path, error: NodeError) -> Failure {
+    let shown = home.display();
+    let next = match &error {
+        NodeError::Store(StoreError::Lock(LockError::InUse { .. })) => format!(
+            "`tender status --home {shown}` shows the peer that runs there; stop that process to start another, or name another home"
+        ),
+        NodeError::Store(StoreError::OtherChain { .. }) => {
+            format!(
+                "`tender start --home DIR` with a home of its own for each chain; {shown} holds the other chain's blocks"
+            )
+        }
+        NodeError::Network(NetworkError::Listen { .. }) => {
+            format!("take any free port: `tender start --home {shown} --port 0`")
+        }
+        NodeError::Api(ServeError::Bind { .. }) => {
+            format!("take any free port: `tender start --home {shown} --api-port 0`")
+        }
+        _ => "correct what the message names, then `tender start` again".into(),
+    };
+    Failure::new(format!("{shown}: {error}"), next)
 }
 
 impl StartArgs {

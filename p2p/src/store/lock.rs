@@ -16,7 +16,7 @@ const OWNER_BYTES: u64 = 64;
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// Another process holds it.
-    #[error("{dir} is already in use by {owner}: stop that process first, or use another --home", dir = dir.display())]
+    #[error("{dir} is already in use by {owner}", dir = dir.display())]
     InUse {
         /// The directory.
         dir: PathBuf,

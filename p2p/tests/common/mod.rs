@@ -8,6 +8,7 @@
     clippy::arithmetic_side_effects
 )]
 
+pub mod net;
 pub mod python;
 
 use std::{

@@ -28,7 +28,7 @@ use tender_auction::{
     seal::{Associated, BidBody, CommitteeKey, seal},
     transaction::Transaction,
 };
-use tender_circuits::{Evidence, MerklePath, ProofBytes, ProofEvidence, prove};
+use tender_circuits::{Evidence, EvidenceKind, MerklePath, ProofBytes, ProofEvidence, prove};
 use tender_wire::{BidId, Height};
 
 /// How often a bid is proven anew because its root went stale meanwhile.
@@ -95,9 +95,40 @@ impl Bidder<'_> {
                     });
                 }
                 Err(failure) if is_stale(&failure) && attempts < ATTEMPTS => {}
+                Err(failure) if failure.is_code("attestation_revoked") => {
+                    return Err(self.revoked(plan, failure));
+                }
                 Err(failure) => return Err(failure),
             }
         }
+    }
+
+    fn revoked(&self, plan: &Plan, failure: Failure) -> Failure {
+        let mut shown = plan
+            .shows
+            .iter()
+            .filter_map(|show| self.credentials.get(show.credential));
+        let shown = shown.find(|file| file.kind() == EvidenceKind::Attestation);
+        let issuer = shown.map_or("an issuer", |file| file.issuer.as_str());
+        let what = format!(
+            "what {issuer} attested of {} is revoked: {}",
+            plan.machine, failure.what
+        );
+        Failure {
+            what,
+            next: self.ask_issuer(issuer, 90),
+            ..failure
+        }
+    }
+
+    /// What to ask an issuer for, as the issuer types it.
+    fn ask_issuer(&self, issuer: &str, days: u64) -> String {
+        format!(
+            "ask {issuer} to attest the machine, and put the file it gives you into this home's credentials directory; the issuer types\n    \
+            `tender issuer attest machine.json --holder {} --days {days} --output credential.json --home ISSUER_HOME --api {}`",
+            self.actor.key.public(),
+            self.actor.client.url()
+        )
     }
 
     /// The bid with its sealed part, without evidences.
@@ -116,7 +147,7 @@ impl Bidder<'_> {
                 Phase::Keys => {
                     "try again in a moment: bidding starts when the validators have posted their seal keys"
                 }
-                _ => "see `tender auction list` for auctions that are open",
+                _ => "`tender auction list` shows which are open",
             };
             return Err(Failure::new(what, next));
         }
@@ -206,8 +237,11 @@ impl Bidder<'_> {
             .type_of(&file.type_id)
             .ok_or_else(|| Failure::new("no such type on this chain", ""))?;
         let found = self.actor.client.leaf(&credential.leaf()).map_err(|failure| {
-            let next = "the issuer revoked it, or its block is not here yet; ask the issuer to attest the machine again";
-            Failure { next: next.into(), what: format!("{} by {}: {}", file.serial, file.issuer, failure.what), ..failure }
+            let what = format!(
+                "the credential of {} by {} is not in the registry: the issuer revoked it, or its block is not here yet ({})",
+                file.serial, file.issuer, failure.what
+            );
+            Failure { what, next: self.ask_issuer(&file.issuer, 90), ..failure }
         })?;
         let path = MerklePath {
             index: found.index,

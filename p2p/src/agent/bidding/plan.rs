@@ -18,7 +18,7 @@ use tender_auction::{
     bid::ClassSlots,
     task::{AuctionSpec, Class, MAX_REQUIREMENTS, Requirement},
 };
-use tender_circuits::{Claim, ClaimSchema, FieldValue, IssuerMask, Rule};
+use tender_circuits::{Claim, ClaimSchema, EvidenceKind, FieldValue, IssuerMask, Rule};
 use tender_wire::{FieldBytes, Price, TypeId, UnixTime};
 
 /// What a bid will say, before it is sealed and proven.
@@ -80,6 +80,9 @@ impl Bidder<'_> {
             }
         }
         if shows.is_empty() {
+            if let Some(problem) = self.run_out(&held, spec.lease_end) {
+                return Err(problem);
+            }
             let problem = format!(
                 "nothing attested of {machine} is acceptable to the priced classes: {}",
                 warnings.join("; ")
@@ -110,6 +113,34 @@ impl Bidder<'_> {
         })
     }
 
+    /// Says so where all that is attested runs out before the lease does.
+    fn run_out(&self, held: &[(usize, &CredentialFile)], lease_end: UnixTime) -> Option<Problem> {
+        let (_, latest) = held.iter().max_by_key(|(_, c)| c.expiry())?;
+        if latest.expiry() >= lease_end {
+            return None;
+        }
+        let now = crate::cli::auction::now();
+        let days = lease_end.0.saturating_sub(now.0).div_ceil(86_400);
+        let kind = match latest.kind() {
+            EvidenceKind::Proof => "credential",
+            EvidenceKind::Attestation => "attestation",
+        };
+        let when = if latest.expiry() < now {
+            "has run out".to_owned()
+        } else {
+            let hours = latest.expiry().0.saturating_sub(now.0).div_ceil(3600);
+            format!("runs out within {hours} h")
+        };
+        let problem = format!(
+            "the {kind} of {} by {} {when} (at {}), before the lease ends (at {lease_end}, in seconds since 1970)",
+            latest.serial,
+            latest.issuer,
+            latest.expiry()
+        );
+        let next = self.ask_issuer(&latest.issuer, days.saturating_add(1));
+        Some(Problem::new("machine", problem, next))
+    }
+
     fn machine(&self, file: &BidFile) -> Result<String, Problem> {
         let serials: BTreeSet<_> = self.credentials.iter().map(|c| c.serial.as_str()).collect();
         let known = serials.iter().copied().collect::<Vec<_>>().join(", ");
@@ -117,7 +148,7 @@ impl Bidder<'_> {
             (_, 0) => Err(Problem::new(
                 "machine",
                 "this home holds no credential",
-                "have an issuer attest a machine: `tender issuer attest`",
+                self.ask_issuer("an issuer", 90),
             )),
             (Some(named), _) if serials.contains(named.as_str()) => Ok(named.clone()),
             (Some(named), _) => Err(Problem::new(
