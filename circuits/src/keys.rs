@@ -30,7 +30,7 @@ use rand_chacha::ChaCha20Rng;
 use std::sync::Arc;
 use tender_wire::{Digest, Tag, TypeId, hash};
 
-const MAGIC: &[u8; 8] = b"TENDERPK";
+pub(crate) const MAGIC: &[u8; 8] = b"TENDERPK";
 const VERSION: u16 = 1;
 /// Length of the header in bytes.
 pub const HEADER_BYTES: usize = 114;
@@ -245,16 +245,17 @@ impl ProvingKey {
     }
 }
 
-struct Header<'a> {
-    type_id: TypeId,
-    r1cs_hash: Digest,
-    length: u64,
-    checksum: [u8; 32],
-    payload: &'a [u8],
+/// A key file, taken apart.
+pub(crate) struct Header<'a> {
+    pub(crate) type_id: TypeId,
+    pub(crate) r1cs_hash: Digest,
+    pub(crate) length: u64,
+    pub(crate) checksum: [u8; 32],
+    pub(crate) payload: &'a [u8],
 }
 
 impl<'a> Header<'a> {
-    fn parse(bytes: &'a [u8]) -> Result<Self, ProvingKeyError> {
+    pub(crate) fn parse(bytes: &'a [u8]) -> Result<Self, ProvingKeyError> {
         fn take<'a, const N: usize>(rest: &mut &'a [u8]) -> Result<&'a [u8; N], ProvingKeyError> {
             let (head, tail) = rest
                 .split_first_chunk()
@@ -282,7 +283,7 @@ fn payload(key: &ark_groth16::ProvingKey<Bn254>) -> Vec<u8> {
     out
 }
 
-fn checksum(payload: &[u8]) -> [u8; 32] {
+pub(crate) fn checksum(payload: &[u8]) -> [u8; 32] {
     use sha2::Digest as _;
     sha2::Sha256::digest(payload).into()
 }
@@ -307,7 +308,7 @@ fn has_sizes(key: &ark_groth16::ProvingKey<Bn254>, shape: &Shape) -> bool {
 }
 
 /// Length of the uncompressed key of a circuit: 64 bytes per G1 point, 128 per G2 point, 8 per list.
-fn payload_bytes(shape: &Shape) -> usize {
+pub(crate) fn payload_bytes(shape: &Shape) -> usize {
     let (inputs, variables, quotient) = sizes(shape);
     let g1 = [
         3,

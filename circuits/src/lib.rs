@@ -16,6 +16,8 @@
 //! | [`evidence`], [`attestation`], [`mod@verify`] | what travels, and when is it good? |
 //! | [`r1cs`], [`gadgets`] | constraints, for circuit authors |
 //! | [`testing`] | does a circuit keep its laws? for authors |
+//! | [`trial`], [`inspect`] | what would a claim prove, and what is this file? For circuit authors |
+//! | [`snarkjs`] | how do other verifiers read keys, proofs and inputs? |
 //! | [`attacks`] | what a cheat would do, for tests and demonstrations |
 //!
 //! # The statement
@@ -49,6 +51,7 @@ pub mod credential;
 pub mod evidence;
 pub mod field;
 pub mod gadgets;
+pub mod inspect;
 pub mod issuer;
 pub mod keys;
 pub mod names;
@@ -58,8 +61,10 @@ pub mod prove;
 pub mod r1cs;
 pub mod registry;
 pub mod schema;
+pub mod snarkjs;
 pub mod statement;
 pub mod testing;
+pub mod trial;
 pub mod types;
 pub mod verify;
 

@@ -82,6 +82,12 @@ fn wrong_flags_exit_2_and_help_is_for_people() {
         "certificate",
         "verify",
         "audit",
+        "capability setup",
+        "capability prove",
+        "capability verify",
+        "capability inspect",
+        "capability export",
+        "capability table",
     ] {
         run(&format!("{command} --help")).ok();
     }
@@ -94,6 +100,9 @@ fn wrong_flags_exit_2_and_help_is_for_people() {
         "verify",
         "audit",
         "keys show",
+        "capability verify",
+        "capability inspect",
+        "capability table",
     ] {
         assert!(
             run(&format!("{command} --help")).ok().contains("--json"),

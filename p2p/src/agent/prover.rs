@@ -104,7 +104,11 @@ impl Prover {
     }
 }
 
-fn read_key_file(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
+/// The bytes of a key file; `None` if there is none.
+///
+/// # Errors
+/// [`Failure`] if it cannot be read, or is larger than any key.
+pub(crate) fn read_key_file(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
     let fail = |e: std::io::Error| {
         Failure::new(
             format!("{}: {e}", path.display()),
@@ -173,5 +177,16 @@ fn make(
 /// # Errors
 /// [`Failure`] if the circuit cannot be set up.
 pub fn dev_setup(circuit: Arc<dyn Capability>) -> Result<(ProvingKey, CapabilityType), Failure> {
-    setup(circuit, DEV_SETUP_SEED).map_err(|e| Failure::new(e.to_string(), "please report this"))
+    setup_from(circuit, DEV_SETUP_SEED)
+}
+
+/// A single party's setup from a seed: whoever knows it can forge.
+///
+/// # Errors
+/// [`Failure`] if the circuit cannot be set up.
+pub fn setup_from(
+    circuit: Arc<dyn Capability>,
+    seed: [u8; 32],
+) -> Result<(ProvingKey, CapabilityType), Failure> {
+    setup(circuit, seed).map_err(|e| Failure::new(e.to_string(), "please report this"))
 }

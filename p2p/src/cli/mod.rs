@@ -1,6 +1,6 @@
 //! The command line: what people type, in the words they use.
 //!
-//! Every command is a client of one peer's HTTP API, or works on files alone (`keys`, `verify`, `audit`, `testnet`); `start` and
+//! Every command is a client of one peer's HTTP API, or works on files alone (`keys`, `verify`, `audit`, `capability`, `testnet`); `start` and
 //! `dev` run peers. Secrets never leave the process that holds the home directory: sealing, proving and signing happen here.
 //!
 //! Exit codes: 0 fine, 1 failure, 2 wrong usage, 3 a verification said no.
@@ -8,6 +8,7 @@
 pub mod auction;
 mod audit;
 mod bid;
+mod capability;
 mod certificate;
 pub mod dev;
 mod explain;
@@ -84,6 +85,9 @@ enum Command {
     Certificate(certificate::CertificateArgs),
     /// Check a certificate with the genesis file alone; exits 3 if it does not hold
     Verify(verify::VerifyArgs),
+    /// Circuit developers: set up, prove, verify, inspect, export and measure capability types, without a chain
+    #[command(subcommand)]
+    Capability(capability::CapabilityCommand),
     /// Re-execute a whole history and compare everything; exits 3 at the first difference
     Audit(audit::AuditArgs),
 }
@@ -106,6 +110,7 @@ impl Cli {
             Command::Explain(args) => args.run(),
             Command::Certificate(args) => args.run(),
             Command::Verify(args) => args.run(),
+            Command::Capability(command) => command.run(),
             Command::Audit(args) => args.run(),
         }
     }

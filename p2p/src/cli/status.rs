@@ -1,9 +1,13 @@
 //! `tender status`: the chain, the peer, and what can be required and claimed.
 
-use super::{error::Failure, out, place::Place, table::Table};
+use super::{
+    error::Failure,
+    out,
+    place::Place,
+    table::{Table, schema_table},
+};
 use crate::api::types::Status;
 use clap::Args;
-use tender_circuits::Rule;
 
 #[derive(Debug, Args)]
 pub(super) struct StatusArgs {
@@ -38,23 +42,7 @@ impl StatusArgs {
                     info.record.label(),
                     info.type_id.short()
                 ));
-                let mut table = Table::new(["field", "a claim covers", "unit or labels"]);
-                for field in &info.record.schema.fields {
-                    let rule = match field.rule {
-                        Rule::AtLeast { consumable: true } => "at least; used up by assignments",
-                        Rule::AtLeast { consumable: false } => "at least",
-                        Rule::HasAll => "has all",
-                        Rule::Within => "within",
-                        Rule::Equals => "equals",
-                    };
-                    let words = if field.labels.is_empty() {
-                        field.unit.clone()
-                    } else {
-                        field.labels.join(" ")
-                    };
-                    table.row([field.name.clone(), rule.into(), words]);
-                }
-                out::say(table.to_string().trim_end());
+                out::say(schema_table(&info.record.schema).to_string().trim_end());
             }
             out::say("");
             let mut table = Table::new(["issuer", "index", "key"]);

@@ -1,5 +1,7 @@
 //! Plain text tables: columns as wide as their widest cell.
 
+use tender_circuits::{ClaimSchema, Rule};
+
 /// Rows of cells under headings.
 #[derive(Clone, Debug)]
 pub struct Table {
@@ -48,6 +50,27 @@ impl std::fmt::Display for Table {
         }
         Ok(())
     }
+}
+
+/// The fields of a capability type: how a claim covers a requirement, and what it is written in.
+pub fn schema_table(schema: &ClaimSchema) -> Table {
+    let mut table = Table::new(["field", "a claim covers", "unit or labels"]);
+    for field in &schema.fields {
+        let rule = match field.rule {
+            Rule::AtLeast { consumable: true } => "at least; used up by assignments",
+            Rule::AtLeast { consumable: false } => "at least",
+            Rule::HasAll => "has all",
+            Rule::Within => "within",
+            Rule::Equals => "equals",
+        };
+        let words = if field.labels.is_empty() {
+            field.unit.clone()
+        } else {
+            field.labels.join(" ")
+        };
+        table.row([field.name.clone(), rule.into(), words]);
+    }
+    table
 }
 
 /// An amount with thousands separated: `61,000`.
