@@ -21,6 +21,10 @@ use tender_wire::{AuctionId, BidId, FieldBytes, Height, PublicKey, TxHash, Wire 
 const TIMEOUT: Duration = Duration::from_secs(20);
 /// Largest answer, in bytes: an auction with its outcomes, in JSON.
 const MAX_ANSWER_BYTES: u64 = 256 << 20;
+/// Auctions of a full page, unless the peer is asked for fewer.
+const AUCTIONS_PER_PAGE: usize = 1000;
+/// Most auctions read of one peer, about 500 bytes each.
+const MAX_AUCTIONS: usize = 1_000_000;
 /// Pause between two looks at a transaction.
 const POLL: Duration = Duration::from_millis(50);
 
@@ -74,9 +78,26 @@ impl Client {
         self.get("/v1/status")
     }
 
-    /// `GET /v1/auctions`.
+    /// `GET /v1/auctions`, all pages.
     pub fn auctions(&self) -> Result<Vec<AuctionSummary>, Failure> {
-        self.get("/v1/auctions")
+        self.auctions_after(None)
+    }
+
+    /// `GET /v1/auctions?after={id}`, all pages: what was opened after that auction, in opening order.
+    pub fn auctions_after(&self, after: Option<AuctionId>) -> Result<Vec<AuctionSummary>, Failure> {
+        let mut all: Vec<AuctionSummary> = Vec::new();
+        loop {
+            let path = match all.last().map(|it| it.auction).or(after) {
+                Some(id) => format!("/v1/auctions?after={id}"),
+                None => "/v1/auctions".into(),
+            };
+            let page: Vec<AuctionSummary> = self.get(&path)?;
+            let full = page.len() >= AUCTIONS_PER_PAGE;
+            all.extend(page);
+            if !full || all.len() >= MAX_AUCTIONS {
+                return Ok(all);
+            }
+        }
     }
 
     /// `GET /v1/auctions/{id}`.

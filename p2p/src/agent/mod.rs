@@ -7,6 +7,7 @@
 //! | [`prover`] | proving keys of a home |
 //! | [`bidding`] | from prices by name to a sealed, proven, signed bid in a block |
 //! | [`issuing`] | the issuer's side: attest, revoke |
+//! | [`standing`] | an agent that stands by: bids, accepts, runs a command, delivers |
 //! | [`error`] | how all of it fails: what happened, what to do next |
 //!
 //! Secrets never leave the process that holds the home directory. The command line, the API's `POST` routes and the standing agent all bid
@@ -18,3 +19,13 @@ pub mod client;
 pub mod error;
 pub mod issuing;
 pub mod prover;
+pub mod standing;
+
+use sha2::{Digest as _, Sha256};
+use tender_wire::Digest;
+
+/// The hash under which a result is delivered: plain SHA-256 of its bytes, what `sha256sum` prints, so that an opener checks it with
+/// nothing of ours. The chain never looks behind it.
+pub fn result_hash(result: &[u8]) -> Digest {
+    Digest(Sha256::digest(result).into())
+}

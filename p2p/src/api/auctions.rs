@@ -151,7 +151,7 @@ pub(super) async fn certificate(
 }
 
 /// The record asked for. Of a task: its (first) winner's entry, or its unit if nobody won. Of a bidder or bid: a win if there is one,
-/// else the first entry, else the bid as a whole.
+/// else an assignment that came later (a runner-up's), else the first entry, else the bid as a whole.
 fn choose(
     records: Vec<Placed>,
     task: Option<u32>,
@@ -165,15 +165,21 @@ fn choose(
             let fits = task.is_none_or(|task| task == entry.task)
                 && bidder.is_none_or(|bidder| bidder == entry.bidder)
                 && bid.is_none_or(|bid| bid == entry.bid);
-            (fits && (won || !of_anyone)).then_some(if won { 0 } else { 1 })
+            (fits && (won || !of_anyone)).then_some(if won { 0 } else { 2 })
+        }
+        OutcomeRecord::Award(step) => {
+            let fits = task.is_none_or(|task| task == step.award.task)
+                && bidder.is_none_or(|bidder| bidder == step.bidder)
+                && bid.is_none_or(|bid| bid == step.award.bid);
+            (fits && !of_anyone).then_some(1)
         }
         OutcomeRecord::Bid(whole) => {
             let fits = bidder.is_none_or(|bidder| bidder == whole.bidder)
                 && bid.is_none_or(|bid| bid == whole.bid);
-            (fits && !of_anyone).then_some(2)
+            (fits && !of_anyone).then_some(3)
         }
-        OutcomeRecord::Unit(unit) => (of_anyone && task == Some(unit.task)).then_some(3),
-        OutcomeRecord::Auction(_) | OutcomeRecord::Award(_) => None,
+        OutcomeRecord::Unit(unit) => (of_anyone && task == Some(unit.task)).then_some(4),
+        OutcomeRecord::Auction(_) => None,
     };
     let ranked = records
         .into_iter()

@@ -6,11 +6,12 @@ use super::{
     out,
     place::{self, Place},
 };
+use crate::agent::result_hash;
 use crate::api::types::{AuctionDetail, Award};
 use clap::Args;
 use std::{path::PathBuf, time::Duration};
 use tender_auction::transaction::{Action, AwardRef};
-use tender_wire::{Digest, Tag, hash};
+use tender_wire::Digest;
 
 /// How long to wait for the block.
 const COMMIT_WITHIN: Duration = Duration::from_secs(60);
@@ -46,7 +47,7 @@ pub(super) struct WinnerArgs {
 pub(super) struct DeliverArgs {
     #[command(flatten)]
     of: WinnerArgs,
-    /// The result; its hash goes on chain, the file itself stays here
+    /// The result; its SHA-256 goes on chain, the file itself stays here
     #[arg(long, value_name = "FILE")]
     result: PathBuf,
 }
@@ -124,7 +125,7 @@ fn hash_file(path: &std::path::Path) -> Result<Digest, Failure> {
             "check the path; nothing was sent",
         )
     })?;
-    Ok(hash(Tag::TaskSpec, &[&bytes]))
+    Ok(result_hash(&bytes))
 }
 
 fn find(

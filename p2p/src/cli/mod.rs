@@ -5,6 +5,7 @@
 //!
 //! Exit codes: 0 fine, 1 failure, 2 wrong usage, 3 a verification said no.
 
+mod agent;
 pub mod auction;
 mod audit;
 mod bid;
@@ -69,6 +70,8 @@ enum Command {
     Auction(auction::AuctionCommand),
     /// Bid with a machine: seals the prices, proves the claim, signs, and waits for the block
     Bid(bid::BidArgs),
+    /// Stand by: bid in every auction by a price file, accept what is won, run a command and deliver
+    Agent(agent::AgentArgs),
     /// Take on an assignment (the winner, before the deadline)
     Accept(life::WinnerArgs),
     /// Hand over a result (the winner)
@@ -102,6 +105,7 @@ impl Cli {
             Command::Issuer(command) => command.run(),
             Command::Auction(command) => command.run(),
             Command::Bid(args) => args.run(),
+            Command::Agent(args) => args.run(),
             Command::Accept(args) => args.run(life::Step::Accept),
             Command::Deliver(args) => args.run(),
             Command::Confirm(args) => args.run(life::Verdict::Confirm),

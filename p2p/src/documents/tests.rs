@@ -5,16 +5,19 @@ use super::{
     bid::BidFile,
     inventory::InventoryFile,
     names::Names,
-    parse_json, read_json, write_json,
+    parse_json,
+    prices::{PriceFile, Unpriced},
+    read_json, write_json,
 };
 use std::{collections::BTreeMap, os::unix::fs::PermissionsExt as _, path::Path};
 use tender_auction::genesis::Issuer;
-use tender_circuits::{CapabilityType, Circuits, IssuerIndex, Setup, resources, score};
-use tender_wire::{Digest, PublicKey, UnixTime};
+use tender_circuits::{CapabilityType, Circuits, Claim, IssuerIndex, Setup, resources, score};
+use tender_wire::{Digest, Price, PublicKey, UnixTime};
 
 const AUCTION: &str = include_str!("../../../fixtures/night-of-gpu-jobs.json");
 const MACHINES: &str = include_str!("../../../fixtures/machines.json");
 const PRICES: &str = include_str!("../../../fixtures/prices.json");
+const AGENT_PRICES: &str = include_str!("../../../fixtures/agent-prices.json");
 
 fn names() -> Names {
     let issuers = ["acme-labs", "gridtrust", "northbank-audit"];
@@ -233,4 +236,146 @@ fn a_file_is_written_whole_or_not_at_all_and_secrets_are_the_owners() {
         1,
         "nothing is left behind"
     );
+}
+
+/// What the night's classes cost on a machine, by class; `file` replaces the fixture's prices.
+fn asked(file: &PriceFile, machine: &Claim) -> BTreeMap<String, Result<Price, Unpriced>> {
+    let names = names();
+    let spec = night().spec(&opening(&names)).unwrap();
+    let price = |class| file.price(&names, class, |_| Some(machine));
+    let classes = spec.classes.iter();
+    classes.map(|c| (c.name.clone(), price(c))).collect()
+}
+
+fn machine(json: &str) -> Claim {
+    resources::schema()
+        .attributes_from_named(&serde_json::from_str(json).unwrap())
+        .unwrap()
+}
+
+fn agent_prices(text: &str) -> PriceFile {
+    parse_json(Path::new("prices.json"), text).unwrap()
+}
+
+#[test]
+fn a_price_is_the_sum_of_what_the_class_requires_on_the_machine_there_is() {
+    let file = agent_prices(AGENT_PRICES);
+    assert!(file.about.as_ref().unwrap().contains("Invented"));
+    file.check(&names()).unwrap();
+    let l40s = machine(r#"{ "gpu_model": "L40S", "region": "eu-north" }"#);
+    let prices = asked(&file, &l40s);
+    // base 120, 8 cores 208, 32 GiB 128, one GPU at 210 % 1680, 200 GiB of disk 6, the region 40
+    assert_eq!(
+        prices["single-gpu"],
+        Ok(Price(120 + 208 + 128 + 1680 + 6 + 40))
+    );
+    // a quarter of it; 100 Mbit/s of 1000 cost 0.5, rounded up to 1
+    assert_eq!(
+        prices["inference-slice"],
+        Ok(Price(120 + 52 + 32 + 420 + 1 + 40))
+    );
+    // no GPU asked for: its model does not matter
+    assert_eq!(prices["cpu-batch"], Ok(Price(120 + 416 + 256 + 15 + 40)));
+    // required skills are added: nvlink and infiniband
+    let h100 = machine(r#"{ "gpu_model": "H100", "region": "us-east" }"#);
+    let big = 120 + 2496 + 3072 + 8 * 6080 + 240 + 2000 + 150 + 600;
+    assert_eq!(asked(&file, &h100)["training-8x80g"], Ok(Price(big)));
+    // a model without a percentage costs the plain price
+    let a30 = machine(r#"{ "gpu_model": "A30", "region": "uk" }"#);
+    assert_eq!(
+        asked(&file, &a30)["single-gpu"],
+        Ok(Price(120 + 208 + 128 + 800 + 6))
+    );
+}
+
+#[test]
+fn a_price_has_a_floor_a_ceiling_and_a_reason_for_being_none() {
+    let any = machine(r#"{ "gpu_model": "none", "region": "uk" }"#);
+    let of = |text: &str| asked(&agent_prices(text), &any)["cpu-batch"].clone();
+    assert_eq!(of(r#"{ "types": { "resources/v1": {} } }"#), Ok(Price(1)));
+    let floor = r#"{ "base": 5, "minimum": 70, "types": { "resources/v1": {} } }"#;
+    assert_eq!(of(floor), Ok(Price(70)));
+    // one third of a unit per core: 16 cores are 5.33, hence 6
+    let third = r#"{ "types": { "resources/v1": { "per_unit": { "cpu_milli": { "price": 1, "per": 3000 } } } } }"#;
+    assert_eq!(of(third), Ok(Price(6)));
+    let nothing = of(r#"{ "base": 5, "types": {} }"#);
+    assert_eq!(nothing, Err(Unpriced::Type("resources/v1".into())));
+    let high = r#"{ "types": { "resources/v1": { "per_unit": { "cpu_milli": { "price": 1000000000000000 } } } } }"#;
+    assert_eq!(of(high), Err(Unpriced::TooHigh));
+    let percents = r#"{ "price": 1000000000000000, "percent": { "gpu_model": { "none": 100000 }, "region": { "uk": 100000 } } }"#;
+    let huge = format!(
+        r#"{{ "types": {{ "resources/v1": {{ "per_unit": {{ "cpu_milli": {percents} }} }} }} }}"#
+    );
+    assert_eq!(of(&huge), Err(Unpriced::TooHigh));
+}
+
+#[test]
+fn mistakes_in_prices_are_told_with_place_and_remedy() {
+    for (from, to, wanted) in [
+        (
+            "\"base\": 120",
+            "\"base\": -1",
+            &["prices.json:3:", "base", "-1"][..],
+        ),
+        ("\"base\": 120", "\"bas\": 120", &["unknown field `bas`"]),
+        (
+            "\"base\": 120",
+            "\"base\": 1000000000000001",
+            &["base", "at most 1000000000000000"],
+        ),
+        (
+            "resources/v1",
+            "resources/v7",
+            &["types.resources/v7", "resources/v1"],
+        ),
+        (
+            "cpu_milli",
+            "cpus",
+            &["types.resources/v1.per_unit.cpus", "`cpus`", "cpu_milli"],
+        ),
+        (
+            "disk_gib",
+            "skills",
+            &["per_unit.skills", "a mask", "under `labels`"],
+        ),
+        (
+            "\"per\": 1024",
+            "\"per\": 0",
+            &["per_unit.memory_mib.per", "is 0", "1000"],
+        ),
+        (
+            "\"T4\": 60",
+            "\"T4\": 0",
+            &["per_unit.gpu_milli.percent.gpu_model.T4", "is 0"],
+        ),
+        (
+            "\"T4\": 60",
+            "\"T5\": 60",
+            &["percent.gpu_model.T5", "no such label", "RTX5090"],
+        ),
+        (
+            "\"region\": {",
+            "\"place\": {",
+            &["labels.place", "gpu_model, region, skills"],
+        ),
+        (
+            "\"japan\"",
+            "\"nippon\"",
+            &["labels.region.nippon", "japan"],
+        ),
+    ] {
+        assert!(AGENT_PRICES.contains(from), "{from}");
+        let text = AGENT_PRICES.replacen(from, to, 1);
+        let path = Path::new("prices.json");
+        let said = match parse_json::<PriceFile>(path, &text) {
+            Err(error) => error.to_string(),
+            Ok(file) => {
+                let problem = file.check(&names()).unwrap_err();
+                problem.in_file(path).to_string()
+            }
+        };
+        for part in wanted.iter().chain(&["prices.json", "next: "]) {
+            assert!(said.contains(part), "`{part}` is missing in: {said}");
+        }
+    }
 }

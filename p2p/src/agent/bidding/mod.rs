@@ -10,7 +10,7 @@
 
 mod plan;
 
-pub use plan::{Plan, Show, attested_claim};
+pub use plan::{Plan, Show, attested_claim, can_cover};
 
 use super::{actor::Actor, error::Failure, prover::Prover};
 use crate::{

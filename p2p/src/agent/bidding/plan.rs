@@ -231,7 +231,7 @@ impl Bidder<'_> {
     }
 
     /// What running assignments use up of a machine, by field. A peer that does not say is no obstacle: the ledger will.
-    fn reserved(&self, type_id: &TypeId, asset: &FieldBytes) -> Vec<u32> {
+    pub fn reserved(&self, type_id: &TypeId, asset: &FieldBytes) -> Vec<u32> {
         let client = &self.actor.client;
         let cleared = client.auctions().unwrap_or_default().into_iter();
         let cleared = cleared.filter(|it| it.phase == Phase::Cleared);
@@ -493,7 +493,7 @@ fn types_of(priced: &BTreeMap<u16, &Class>) -> BTreeSet<TypeId> {
 }
 
 /// Whether a credential or attestation is good for what a class needs; yes, where only the prover could tell.
-fn can_cover(names: &Names, file: &CredentialFile, need: &Requirement) -> bool {
+pub fn can_cover(names: &Names, file: &CredentialFile, need: &Requirement) -> bool {
     let Some(record) = names.type_of(&file.type_id) else {
         return false;
     };

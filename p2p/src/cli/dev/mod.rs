@@ -18,6 +18,7 @@ use super::{
     testnet::{self, Layout, Testnet},
 };
 use crate::{
+    agent::result_hash,
     api::types::{AuctionDetail, Phase},
     documents::{Access, write_json},
     logging,
@@ -36,7 +37,7 @@ use tender_auction::{
     outcome::AwardState,
     transaction::{Action, AwardRef},
 };
-use tender_wire::{AuctionId, Digest, Height, Tag, hash};
+use tender_wire::{AuctionId, Height};
 use timeline::{Timeline, Topic};
 use tokio::runtime::Runtime;
 
@@ -488,9 +489,4 @@ fn serve(player: &Player, detail: &AuctionDetail) -> Result<(), Failure> {
     });
     player.actor.act_all(deliver.collect(), COMMIT_WITHIN)?;
     Ok(())
-}
-
-/// The hash under which a result is delivered.
-fn result_hash(result: &[u8]) -> Digest {
-    hash(Tag::TaskSpec, &[result])
 }
