@@ -26,7 +26,7 @@ use tender_p2p::{
 
 struct Net {
     dir: tempfile::TempDir,
-    _peer: Peer,
+    peer: Peer,
     api: Client,
 }
 
@@ -49,11 +49,7 @@ impl Net {
             client().and_then(|c| c.status()).is_ok()
         });
         let api = client().unwrap();
-        Net {
-            dir,
-            _peer: peer,
-            api,
-        }
+        Net { dir, peer, api }
     }
 
     fn home(&self, who: &str) -> PathBuf {
@@ -164,6 +160,19 @@ impl Agent {
         });
     }
 
+    /// Its exit code after SIGINT.
+    fn interrupted(self) -> Option<i32> {
+        let pid = self.child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args(["-INT", &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
+        self.ended()
+    }
+
     /// Its exit code, once it has ended by itself.
     fn ended(mut self) -> Option<i32> {
         self.child.wait().unwrap().code()
@@ -264,4 +273,69 @@ fn killed_before_the_clearing_and_in_its_command_it_bids_once_and_delivers_once(
     let delivered = |it: &&OutcomeRecord| matches!(it, OutcomeRecord::Award(step) if matches!(step.state, AwardState::Delivered { .. }));
     assert_eq!(detail.outcomes.iter().filter(delivered).count(), 1);
     assert_eq!(lines(&home.join("runs")), 2);
+}
+
+#[test]
+fn a_runner_up_takes_over_a_lost_peer_is_sat_out_and_a_failing_command_is_left() {
+    let mut net = Net::new();
+    net.attest("agent-ann", "ann-box", "--attestation");
+    net.attest("agent-bob", "bob-box", "--attestation");
+    let home = net.home("agent-ann");
+    let command = "test \"$TENDER_TASK\" != bad && echo fine";
+    let agent = net.agent("agent-ann", command, "");
+    let id = net.open(8, &[("good", 900), ("bad", 900)]);
+    agent.says("bid with ann-box for 2 tasks", 1);
+    let bid = format!("bid {id} --price good=300");
+    net.as_("agent-bob", &bid).ok();
+
+    // Bob wins "good" and does nothing; "bad" is ann's, and its command always fails.
+    agent.says("won bad for", 1);
+    agent.says("the command failed 3 times and is left", 1);
+    let detail = net.auction(&id);
+    let of = |detail: &AuctionDetail, task: u32| {
+        let awards: Vec<_> = detail.awards.iter().filter(|it| it.task == task).collect();
+        awards.last().map(|it| it.state)
+    };
+    assert_eq!(of(&detail, 1), Some(AwardState::Accepted));
+    assert_eq!(of(&detail, 0), Some(AwardState::Assigned));
+
+    // The peer is lost, and comes back.
+    let port = net.api.url().rsplit(':').next().unwrap().to_owned();
+    net.peer.kill();
+    agent.says("no answer from", 1);
+    net.peer = Peer::start_with(&net.home("validator-0"), &["--api-port", &port]);
+    agent.says("answers", 1);
+
+    // Blocks go on with the next auction: bob's time is up, and ann is the runner-up.
+    net.open(8, &[("more", 900)]);
+    agent.says("good delivered", 1);
+    let delivered = |it: &tender_p2p::api::types::Award| {
+        it.task == 0
+            && it.payment.0 == 400
+            && it.state
+                == AwardState::Delivered {
+                    result: result_hash(b"fine\n"),
+                }
+    };
+    until("it is delivered", || {
+        net.auction(&id).awards.iter().any(delivered)
+    });
+    let award = net.auction(&id).awards.into_iter().find(delivered).unwrap();
+    let certificate = home.join(format!("agent/jobs/{id}/0-{}/certificate.json", award.bid));
+    let genesis = net.dir.path().join("net/genesis.json");
+    let said = run(&format!(
+        "verify {} --genesis {}",
+        certificate.display(),
+        genesis.display()
+    ))
+    .ok();
+    assert!(
+        said.contains("task 0") && said.contains("assigned"),
+        "{said}"
+    );
+
+    // An interrupt ends it well; what was left is tried again when asked for.
+    assert_eq!(agent.interrupted(), Some(0));
+    let agent = net.agent("agent-ann", "echo better", "--retry");
+    agent.says("bad delivered", 1);
 }

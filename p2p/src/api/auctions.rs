@@ -117,7 +117,8 @@ pub(super) async fn explain(
 /// The certificate of an outcome
 ///
 /// The file that `tender verify` checks with nothing but the genesis file. Of a task: its first winner's entry, or its unit if nobody won.
-/// Of a bidder or a bid: a win if there is one, else the first entry, else the bid as a whole. At least one of the three is given.
+/// Of a bidder or a bid: a win if there is one, else an assignment that came later (a runner-up's), else the first entry, else the bid as a
+/// whole. At least one of the three is given.
 #[utoipa::path(get, path = "/v1/auctions/{id}/certificate", tag = "auctions",
     params(
         ("id" = schema::Hex32, Path, description = "The auction"),

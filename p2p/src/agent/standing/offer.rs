@@ -342,3 +342,185 @@ fn in_claims_shape<'f>(file: &'f CredentialFile, names: &Names) -> Option<&'f Cl
     };
     same.then(|| attested_claim(file))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::documents::auction::{AuctionFile, Opening};
+    use serde_json::json;
+    use tender_auction::genesis::Issuer;
+    use tender_circuits::{CapabilityType, Circuits, Credential, IssuerIndex, Setup, resources};
+    use tender_wire::{ChainId, Digest, FieldBytes, PublicKey, UnixTime};
+
+    const NOW: UnixTime = UnixTime(1_800_000_000);
+
+    fn names() -> Names {
+        let record = CapabilityType {
+            name: "resources".into(),
+            version: 1,
+            schema: resources::schema(),
+            vk: Vec::new(),
+            r1cs_hash: Digest::ZERO,
+            setup: Setup::Dev,
+        };
+        let issuer = Issuer {
+            name: "acme".into(),
+            key: PublicKey([1; 32]),
+            quota: 9,
+        };
+        Names {
+            types: vec![record],
+            issuers: vec![(IssuerIndex::new(0).unwrap(), issuer)],
+            circuits: Circuits::default(),
+        }
+    }
+
+    /// Three small tasks and a big one.
+    fn spec(names: &Names) -> AuctionSpec {
+        let class = |cpu: u32| json!({ "requires": [{ "type": "resources/v1", "needs": { "cpu_milli": cpu, "skills": "docker" } }] });
+        let small = |name: &str, reserve: u64| json!({ "name": name, "class": "small", "reserve": reserve });
+        let file = json!({
+            "title": "work", "lease_seconds": 3600,
+            "classes": { "small": class(4000), "big": class(8000) },
+            "tasks": [small("one", 500), small("two", 450), small("three", 400), small("cheap", 399),
+                { "name": "huge", "class": "big", "reserve": 2000 }],
+        });
+        let file: AuctionFile = serde_json::from_value(file).unwrap();
+        let opening = Opening {
+            names,
+            block_interval_ms: 1000,
+            now: NOW,
+        };
+        file.spec(&opening).unwrap()
+    }
+
+    fn box_of(names: &Names, skill: &str, expiry: u64) -> CredentialFile {
+        let attributes =
+            json!({ "cpu_milli": 16000, "gpu_model": "none", "region": "uk", "skills": skill });
+        let attributes = serde_json::from_value(attributes).unwrap();
+        let credential = Credential {
+            type_name: "resources".into(),
+            version: 1,
+            issuer: IssuerIndex::new(0).unwrap(),
+            holder: PublicKey([2; 32]),
+            asset: FieldBytes([0; 32]),
+            attributes: resources::schema()
+                .attributes_from_named(&attributes)
+                .unwrap(),
+            expiry: UnixTime(NOW.0 + expiry),
+            salt: FieldBytes([0; 32]),
+        };
+        CredentialFile {
+            chain: ChainId([0; 32]),
+            type_id: names.types[0].id(),
+            issuer: "acme".into(),
+            serial: "box".into(),
+            about: None,
+            content: Content::Credential {
+                credential,
+                leaf_index: 0,
+            },
+        }
+    }
+
+    /// Slots and prices offered; small tasks cost 400, big ones 700.
+    fn offered(spec: &AuctionSpec, held: &[CredentialFile], used: u32) -> Result<String, String> {
+        let names = names();
+        let per_unit = json!({ "cpu_milli": { "price": 75, "per": 1000 } });
+        let prices = json!({ "base": 100, "types": { "resources/v1": { "per_unit": per_unit } } });
+        let offer = Offer {
+            spec,
+            names: &names,
+            prices: &serde_json::from_value(prices).unwrap(),
+            held,
+            reserved: &|_| vec![used],
+        };
+        let bid = offer.bid("box", false)?;
+        Ok(format!("{:?} {:?}", bid.slots, bid.prices))
+    }
+
+    #[test]
+    fn a_machine_is_shared_dearest_class_first_by_what_running_assignments_leave() {
+        let names = names();
+        let spec = spec(&names);
+        let held = [box_of(&names, "docker", 90_000)];
+        for (used, wanted) in [
+            (
+                0,
+                r#"{"big": 1, "small": 2} {"huge": 700, "one": 400, "three": 400, "two": 400}"#,
+            ),
+            (
+                1,
+                r#"{"big": 1, "small": 1} {"huge": 700, "one": 400, "three": 400, "two": 400}"#,
+            ),
+            (8000, r#"{"big": 1} {"huge": 700}"#),
+            (
+                8001,
+                r#"{"small": 1} {"one": 400, "three": 400, "two": 400}"#,
+            ),
+        ] {
+            assert_eq!(
+                offered(&spec, &held, used).unwrap(),
+                wanted,
+                "{used} in use"
+            );
+        }
+        let said = offered(&spec, &held, 12_001).unwrap_err();
+        assert!(
+            said.contains("box is in use by running assignments"),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn the_largest_surpluses_fill_a_short_bid() {
+        let names = names();
+        let mut spec = spec(&names);
+        spec.max_entries = 2;
+        let held = [box_of(&names, "docker", 90_000)];
+        let wanted = r#"{"big": 1, "small": 1} {"huge": 700, "one": 400}"#;
+        assert_eq!(offered(&spec, &held, 0).unwrap(), wanted);
+    }
+
+    #[test]
+    fn what_keeps_a_machine_from_bidding_is_told() {
+        let names = names();
+        let mut spec = spec(&names);
+        for (skill, expiry, says) in [
+            (
+                "python",
+                90_000,
+                "skills of resources/v1 is not attested as it needs",
+            ),
+            (
+                "docker",
+                10,
+                "attested by 1 of acme, until the lease ends; this machine has 0",
+            ),
+        ] {
+            let said = offered(&spec, &[box_of(&names, skill, expiry)], 0).unwrap_err();
+            assert!(
+                said.contains("class small: ") && said.contains(says),
+                "{said}"
+            );
+        }
+        spec.tasks
+            .iter_mut()
+            .for_each(|task| task.reserve = Price(399));
+        let said = offered(&spec, &[box_of(&names, "docker", 90_000)], 0).unwrap_err();
+        let says = "class small: the price here is 400, the highest reserve 399";
+        assert!(said.contains(says), "{said}");
+    }
+
+    #[test]
+    fn of_two_credentials_of_one_issuer_the_one_that_serves_more_is_used() {
+        let names = names();
+        let spec = spec(&names);
+        let old = box_of(&names, "python", 99_000);
+        let new = box_of(&names, "docker", 90_000);
+        let held = best_first(vec![old, new.clone()], &spec, &names);
+        assert_eq!(held.len(), 1);
+        assert_eq!(held[0].expiry(), new.expiry());
+        assert!(offered(&spec, &held, 0).is_ok());
+    }
+}
