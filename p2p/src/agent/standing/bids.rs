@@ -1,7 +1,8 @@
 //! Bidding: with every machine in every auction that takes bids, once.
 
 use super::{
-    Agent, MAX_TRIES, PROOFS_PER_LOOK, RETRY, Trouble, offer, offer::Offer, plain, problem, said,
+    Agent, MAX_TRIES, PROOFS_PER_LOOK, REREAD, RETRY, Trouble, offer, offer::Offer, plain, problem,
+    said,
 };
 use crate::{
     agent::{bidding::Bidder, error::Failure},
@@ -12,9 +13,12 @@ use crate::{
         read_json,
     },
 };
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Instant};
 use tender_auction::transaction::Transaction;
 use tender_wire::TxHash;
+
+/// A home's credentials by machine.
+pub(super) type Machines = BTreeMap<String, Vec<CredentialFile>>;
 
 /// Refusals that say that a bid of this machine is in already.
 const IS_IN: [&str; 2] = ["not_newer", "duplicate"];
@@ -25,34 +29,50 @@ impl Agent {
         &mut self,
         open: impl Iterator<Item = &'s AuctionSummary>,
     ) -> Result<(), Trouble> {
-        let mut machines = None;
+        let mut open = open.peekable();
+        if open.peek().is_none() {
+            return Ok(());
+        }
+        let (read, machines) = match self.machines.take() {
+            Some((read, machines)) if read.elapsed() < REREAD => (read, machines),
+            _ => (Instant::now(), self.machines()?),
+        };
         let mut proofs = 0usize;
         for summary in open {
-            let machines = match &mut machines {
-                Some(machines) => machines,
-                none => none.insert(self.machines()?),
-            };
-            let detail = self.client().auction(&summary.auction)?;
-            if detail.summary.phase != Phase::Bidding {
+            let bid = self.bid_with_all(&machines, summary, &mut proofs);
+            self.apart(&summary.auction, bid)?;
+        }
+        self.machines = Some((read, machines));
+        Ok(())
+    }
+
+    fn bid_with_all(
+        &mut self,
+        machines: &Machines,
+        summary: &AuctionSummary,
+        proofs: &mut usize,
+    ) -> Result<(), Trouble> {
+        let detail = self.client().auction(&summary.auction)?;
+        if detail.summary.phase != Phase::Bidding {
+            return Ok(());
+        }
+        for (serial, held) in machines {
+            if !self.is_to_bid(&detail, serial, held)? {
                 continue;
             }
-            for (serial, held) in machines.iter() {
-                if !self.is_to_bid(&detail, serial, held)? {
-                    continue;
-                }
-                if proofs >= PROOFS_PER_LOOK {
-                    self.busy = true;
-                    return Ok(());
-                }
-                proofs = proofs.saturating_add(1);
-                self.bid_with(&detail, serial, held)?;
+            if *proofs >= PROOFS_PER_LOOK {
+                self.busy = true;
+                return Ok(());
+            }
+            if self.bid_with(&detail, serial, held)? {
+                *proofs = proofs.saturating_add(1);
             }
         }
         Ok(())
     }
 
     /// The home's credentials by machine; also looks at what may have changed: names, prices.
-    fn machines(&mut self) -> Result<BTreeMap<String, Vec<CredentialFile>>, Trouble> {
+    fn machines(&mut self) -> Result<Machines, Trouble> {
         let names = self.options.place.names(self.client())?;
         let read = read_json(&self.options.prices);
         match read.and_then(|prices: crate::documents::prices::PriceFile| {
@@ -72,7 +92,7 @@ impl Agent {
             }
         }
         self.names = Some(names);
-        let mut machines: BTreeMap<String, Vec<CredentialFile>> = BTreeMap::new();
+        let mut machines = Machines::new();
         match self.options.place.credentials(&self.actor) {
             Ok(files) if files.is_empty() => {
                 let what = "this home holds no credential: have a machine attested with `tender issuer attest`";
@@ -140,49 +160,50 @@ impl Agent {
         }
     }
 
+    /// Bids with one machine, if there is something to bid for; whether it came to a proof.
     fn bid_with(
         &mut self,
         detail: &AuctionDetail,
         serial: &str,
         held: &[CredentialFile],
-    ) -> Result<(), Trouble> {
+    ) -> Result<bool, Trouble> {
         let auction = detail.summary.auction;
         if !self.journal.has_room() {
             let text = format!("no bid with {}: too much is under way", plain(serial));
             self.say(detail, serial, text);
-            self.wait(&auction, serial, RETRY);
-            return Ok(());
+            self.wait(&auction, serial, REREAD);
+            return Ok(false);
         }
-        let names = self
-            .names
-            .clone()
-            .ok_or_else(|| Failure::new("no names yet", ""))?;
+        let Some(names) = self.names.clone() else {
+            return Ok(false);
+        };
         let held = self.usable(detail, held, &names)?;
-        let made = self.make(detail, serial, held, &names);
-        let (transaction, tasks) = match made {
+        let (transaction, tasks) = match self.make(detail, serial, held, &names) {
             Ok(made) => made,
             Err(Why::Nothing(why)) => {
                 let text = format!("nothing to bid for with {}: {why}", plain(serial));
                 self.say(detail, serial, text);
-                self.wait(&auction, serial, RETRY);
-                return Ok(());
+                self.wait(&auction, serial, REREAD);
+                return Ok(false);
             }
             Err(Why::Failed(failure)) if failure.is_code("unreachable") => {
                 return Err(failure.into());
             }
-            Err(Why::Failed(failure)) => return self.bid_refused(detail, serial, &failure),
+            Err(Why::Failed(failure)) => {
+                self.bid_refused(detail, serial, &failure)?;
+                return Ok(true);
+            }
         };
-        let hash = transaction.hash();
-        self.note_bid(detail, serial, Some(hash))?;
+        self.note_bid(detail, serial, Some(transaction.hash()))?;
         match self.client().submit(&transaction) {
             Ok(_) => {
                 let text = format!("bid with {} for {tasks} tasks", plain(serial));
                 self.say(detail, serial, text);
-                Ok(())
             }
-            Err(failure) if failure.is_code("unreachable") => Err(failure.into()),
-            Err(failure) => self.bid_refused(detail, serial, &failure),
+            Err(failure) if failure.is_code("unreachable") => return Err(failure.into()),
+            Err(failure) => self.bid_refused(detail, serial, &failure)?,
         }
+        Ok(true)
     }
 
     /// The machine's credentials that the registry and the issuers still stand behind, best first.

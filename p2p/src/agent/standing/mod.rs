@@ -38,6 +38,7 @@ use crate::{
     files,
     store::DirLock,
 };
+use bids::Machines;
 use job::{Ended, Job};
 use journal::Journal;
 use std::{
@@ -53,7 +54,9 @@ use tokio::signal::unix::{SignalKind, signal};
 const POLL: Duration = Duration::from_millis(250);
 /// How often everything is looked at where something is under way, without a new block.
 const RELOOK: Duration = Duration::from_secs(2);
-/// Pause before what was refused, or came to nothing, is tried again.
+/// How often credentials, prices and names are read anew, and a machine with nothing to bid for is looked at again.
+const REREAD: Duration = Duration::from_secs(5);
+/// Pause before what was refused is tried again.
 const RETRY: Duration = Duration::from_secs(3);
 /// Bids made in one look: proving must not keep the agent from accepting what it has won.
 const PROOFS_PER_LOOK: usize = 4;
@@ -136,6 +139,8 @@ struct Agent {
     events: SyncSender<Event>,
     running: BTreeMap<(AuctionId, String), Job>,
     memory: BTreeMap<AuctionId, Memory>,
+    /// What the home is attested for, and when that was read.
+    machines: Option<(Instant, Machines)>,
     /// The last thing said of the peer, credentials or prices.
     told: BTreeMap<&'static str, String>,
     /// The newest auction before which all have ended.
@@ -190,6 +195,7 @@ impl Agent {
             events,
             running: BTreeMap::new(),
             memory: BTreeMap::new(),
+            machines: None,
             told: BTreeMap::new(),
             ended_until: None,
             ended: 0,
@@ -280,18 +286,42 @@ impl Agent {
         let listed = self.actor.client.auctions_after(self.ended_until)?;
         let mut due = Vec::new();
         for it in listed.iter().filter(|it| it.phase == Phase::Cleared) {
-            due.extend(self.attend(it)?);
+            let attended = self.attend(it);
+            due.extend(self.apart(&it.auction, attended)?);
         }
         self.send(due)?;
         for it in listed.iter().filter(|it| has_ended(it)) {
-            self.leave(it)?;
+            let left = self.leave(it);
+            self.apart(&it.auction, left)?;
         }
         self.bid_in(listed.iter().filter(|it| it.phase == Phase::Bidding))?;
-        let ended = listed.iter().take_while(|it| has_ended(it));
+        let is_over =
+            |it: &&AuctionSummary| has_ended(it) && self.journal.page(&it.auction).is_none();
+        let ended = listed.iter().take_while(is_over);
         self.ended_until = ended.last().map(|it| it.auction).or(self.ended_until);
         self.height = Some(status.height);
         self.looked = Some(Instant::now());
         Ok(())
+    }
+
+    /// Keeps what goes wrong with one auction from the others; a lost peer is nobody's alone.
+    fn apart<T: Default>(
+        &mut self,
+        auction: &AuctionId,
+        done: Result<T, Trouble>,
+    ) -> Result<T, Trouble> {
+        match done {
+            Err(Trouble::Passing(failure)) if !failure.is_code("unreachable") => {
+                let text = said(&failure);
+                let told = &mut self.memory.entry(*auction).or_default().told;
+                if told.insert("trouble".into(), text.clone()) != Some(text.clone()) {
+                    tracing::warn!("auction {}: {text}", auction.short());
+                }
+                self.busy = true;
+                Ok(T::default())
+            }
+            other => other,
+        }
     }
 
     /// Says how an auction ended that the agent took part in, and forgets it.
