@@ -58,15 +58,19 @@ fn owner(home: &Path, path: &str, document: &Value) -> (u16, Value) {
         &headers,
         Some(document.to_string().as_bytes()),
     );
-    while answer.0 == 202 {
-        let job = format!(
-            "{}/v1/jobs/{}",
-            url(home),
-            answer.1["job"].as_str().unwrap()
-        );
-        answer = send(&job, &headers, None);
+    if answer.0 == 202 {
+        answer = ended(home, &answer.1);
     }
     answer
+}
+
+/// How a job ends, asked until it has.
+fn ended(home: &Path, running: &Value) -> (u16, Value) {
+    let bearer = format!("Bearer {}", token(home));
+    let job = format!("{}/v1/jobs/{}", url(home), running["job"].as_str().unwrap());
+    // Each answer waits ten seconds for the job, and the job a minute and a half for its block.
+    let mut answers = (0..12).map(|_| send(&job, &[("authorization", &bearer)], None));
+    answers.find(|(status, _)| *status != 202).expect("it ends")
 }
 
 #[track_caller]
@@ -154,7 +158,7 @@ fn agents_in_any_language_open_bid_win_and_prove_it() {
     );
     // This validator bids for nobody.
     std::fs::remove_file(validator.join("keys/agent.json")).unwrap();
-    let _peers: Vec<_> = [&validator, &opener, &ann]
+    let peers: Vec<_> = [&validator, &opener, &ann]
         .into_iter()
         .map(|home| Peer::start(home))
         .collect();
@@ -201,7 +205,7 @@ fn agents_in_any_language_open_bid_win_and_prove_it() {
         let id = agent_py(&[
             "open",
             opener.to_str().unwrap(),
-            write("auction.json", wanted).to_str().unwrap(),
+            write("auction.json", wanted.clone()).to_str().unwrap(),
         ]);
         let id = id.trim().to_owned();
         let bid = write("bid.json", asked.clone());
@@ -410,4 +414,19 @@ fn agents_in_any_language_open_bid_win_and_prove_it() {
         ),
         (422, "bad_document"),
     );
+
+    // While the validator sleeps nothing is committed, and the answer is where to ask; then the job ends as the request would have.
+    peers[0].signal("STOP");
+    let mut later = wanted.clone();
+    later["title"] = json!("later");
+    let (status, running) = send(
+        &format!("{}/v1/auctions", url(&opener)),
+        &[("authorization", &stranger), plain],
+        Some(later.to_string().as_bytes()),
+    );
+    assert_eq!(status, 202, "{running}");
+    peers[0].signal("CONT");
+    let (status, opened) = ended(&opener, &running);
+    assert_eq!(status, 200, "{opened}");
+    assert_ne!(opened["auction"], json!(auction));
 }

@@ -5,8 +5,8 @@
 //! the chain shows it before it is told: whoever subscribes, then looks at the chain, then reads the disk up to there, gets every
 //! later block by subscription. Refusals are this peer's own: told once, without an id.
 //!
-//! A listener too slow for the queue is told so (`gap`) and goes on from the disk. Bounds: [`MAX_LISTENERS`], [`PAGE_BLOCKS`],
-//! [`PAGE_BYTES`]; a listener that reads nothing loses its connection ([`super::door`]).
+//! A listener too slow for the queue is told so (`gap`) and goes on from the disk. Bounds: [`MAX_LISTENERS`], and pages of so many
+//! blocks and bytes; a listener that reads nothing loses its connection (see `door`).
 
 use super::{
     Api,

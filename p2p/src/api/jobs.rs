@@ -173,4 +173,22 @@ mod tests {
             assert_eq!(jobs.end_of(name).await.unwrap_err().error.code, "not_found");
         }
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_waits_a_while_and_the_job_goes_on() {
+        let jobs = Arc::new(Jobs::new(1));
+        let (release, gate) = mpsc::sync_channel::<()>(1);
+        let work = move || {
+            let _ = gate.recv();
+            Ok(done(3))
+        };
+        let name = jobs.begin(work).unwrap();
+        let (asked, of) = (Arc::clone(&jobs), name.clone());
+        let answer = tokio::spawn(async move { asked.end_of(&of).await });
+        tokio::task::yield_now().await;
+        tokio::time::advance(ANSWER_WITHIN).await;
+        assert_eq!(answer.await.unwrap().unwrap(), None);
+        drop(release);
+        assert_eq!(jobs.end_of(&name).await.unwrap(), Some(done(3)));
+    }
 }

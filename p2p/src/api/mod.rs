@@ -25,7 +25,7 @@
 //!
 //! | route | answers |
 //! |---|---|
-//! | `POST /v1/auctions` | [`types::OpenedAuction`]; this and what follows signs with the agent's key and wants its home's token: see [`signing`] |
+//! | `POST /v1/auctions` | [`types::OpenedAuction`]; this and what follows signs with the agent's key and wants its home's token: see `signing` |
 //! | `POST /v1/bids` | [`types::PlacedBid`] |
 //! | `POST /v1/auctions/{id}/accept` | [`types::TakenStep`] |
 //! | `POST /v1/auctions/{id}/deliver` | the same |

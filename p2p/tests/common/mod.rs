@@ -106,6 +106,13 @@ impl Peer {
         }
     }
 
+    /// Sends a signal, as `STOP` and `CONT`: a peer that is there and does nothing, and goes on.
+    pub fn signal(&self, name: &str) {
+        let pid = self.child.as_ref().unwrap().id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &pid]).status();
+        assert!(sent.unwrap().success());
+    }
+
     /// `kill -9`.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
