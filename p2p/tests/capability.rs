@@ -334,6 +334,98 @@ fn an_export_comes_back_and_verifies() {
         .fails(1, &["proof.json exists", "next:"]);
 }
 
+/// A circuit from elsewhere, as far as a verifier sees it: a key in snarkjs' layout, a schema, a file of constraints.
+#[test]
+fn a_foreign_circuit_becomes_a_type_whose_proofs_verify() {
+    use sha2::{Digest as _, Sha256};
+    let desk = desk();
+    let record = desk.read("keys/type.json");
+    desk.write("schema.json", &record["schema"]);
+    std::fs::write(desk.path("circuit.r1cs"), b"constraints").unwrap();
+    std::fs::write(desk.path("transcript"), b"contributions").unwrap();
+    let import = |more: &[&str]| {
+        let mut args = vec![
+            "import",
+            "--key",
+            "js/verification_key.json",
+            "--r1cs",
+            "circuit.r1cs",
+        ];
+        args.extend(["--name", "foreign"]);
+        args.extend(more);
+        desk.capability(&args)
+    };
+    let said = import(&["--schema", "schema.json", "--output", "foreign"]).ok();
+    assert!(
+        said.contains("foreign/v1: 15 public inputs") && said.contains("INSECURE"),
+        "{said}"
+    );
+    let made = desk.read("foreign/type.json");
+    assert_eq!(
+        (&made["vk"], &made["schema"]),
+        (&record["vk"], &record["schema"])
+    );
+    let hash = |bytes: &[u8]| json!(tender_wire::hex::encode(Sha256::digest(bytes)));
+    assert_eq!(made["r1cs_hash"], hash(b"constraints"));
+    let said = desk.capability(&["inspect", "foreign"]).ok();
+    assert!(
+        said.contains("this program has no circuit of that name"),
+        "{said}"
+    );
+
+    let id = desk.capability(&["inspect", "foreign", "--json"]).json()["type_id"].clone();
+    for part in ["proof", "public"] {
+        let mut file = desk.read(&format!("{part}.json"));
+        file["type_id"] = id.clone();
+        desk.write(&format!("foreign/{part}.json"), &file);
+    }
+    let files = [
+        "--proof",
+        "foreign/proof.json",
+        "--public",
+        "foreign/public.json",
+    ];
+    let verify = [&["verify", "--type", "foreign"][..], &files].concat();
+    desk.capability(&verify).ok();
+
+    let beacon = "5".repeat(64);
+    let beacon = beacon.as_str();
+    let ceremony = [
+        "--transcript",
+        "transcript",
+        "--contributions",
+        "3",
+        "--beacon",
+        beacon,
+    ];
+    let place = ["--schema", "schema.json", "--output", "ceremony"];
+    let said = import(&[&place[..], &ceremony].concat()).ok();
+    assert!(
+        said.contains("a ceremony: sound if one contributor"),
+        "{said}"
+    );
+    let made = desk.read("ceremony/type.json");
+    let expected = json!({ "ceremony": { "transcript": hash(b"contributions"), "contributions": 3, "beacon": beacon } });
+    assert_eq!(made["setup"], expected);
+
+    let mut short = record["schema"].clone();
+    short["fields"].as_array_mut().unwrap().pop();
+    desk.write("short-schema.json", &short);
+    import(&["--schema", "short-schema.json", "--output", "short"])
+        .fails(1, &["takes 15 public inputs", "8 fields are 14"]);
+    import(&["--schema", "schema.json", "--output", "foreign"]).fails(1, &["exists", "next:"]);
+    import(&[
+        "--schema",
+        "schema.json",
+        "--output",
+        "x",
+        "--beacon",
+        beacon,
+    ])
+    .fails(2, &["--transcript"]);
+    assert!(!desk.path("short").exists() && !desk.path("x").exists());
+}
+
 #[test]
 fn inspect_tells_every_kind_of_file_and_refuses_garbage() {
     let desk = desk();

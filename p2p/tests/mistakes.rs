@@ -87,6 +87,7 @@ fn wrong_flags_exit_2_and_help_is_for_people() {
         "capability verify",
         "capability inspect",
         "capability export",
+        "capability import",
         "capability table",
     ] {
         run(&format!("{command} --help")).ok();

@@ -3,9 +3,11 @@
 //! ```text
 //!  setup ──▶ DIR/type.json, DIR/type.pk ──prove──▶ proof.json, public.json ──▶ verify
 //!                                                            └──export──▶ snarkjs' JSON ──▶ verify --snarkjs, any snarkjs
+//!  circom circuit, snarkjs key ──import──▶ DIR/type.json
 //! ```
 
 mod export;
+mod import;
 mod inspect;
 mod prove;
 mod setup;
@@ -45,6 +47,8 @@ pub(super) enum CapabilityCommand {
     Inspect(inspect::InspectArgs),
     /// Write a key, a proof and its inputs for another verifier
     Export(export::ExportArgs),
+    /// Make a type's record of a circom circuit with snarkjs' verifying key
+    Import(import::ImportArgs),
     /// Measure every built-in type on this machine, now
     Table(table::TableArgs),
 }
@@ -57,6 +61,7 @@ impl CapabilityCommand {
             CapabilityCommand::Verify(args) => args.run(),
             CapabilityCommand::Inspect(args) => args.run(),
             CapabilityCommand::Export(args) => args.run(),
+            CapabilityCommand::Import(args) => args.run(),
             CapabilityCommand::Table(args) => args.run(),
         }
     }
