@@ -773,3 +773,36 @@ fn a_bid_of_the_wrong_shape_for_the_auction_is_refused() {
     let elsewhere = world.altered("alice", |bid| bid.auction.0[0] ^= 1);
     assert_eq!(world.refusal(&elsewhere).code(), "unknown_auction");
 }
+
+/// Together as alone: each claim has its own verdict, and nothing dear is asked of a bid that fails a cheap rule.
+#[test]
+fn proofs_verified_together_have_each_its_own_verdict() {
+    let world = world();
+    let (market, state) = (&world.scenario.market, &world.scenario.state);
+    let claims = |bid: &Bid| {
+        let tx = Transaction::Bid(Box::new(bid.clone()));
+        market.predict_but_proofs(state, &tx)
+    };
+    let later = world.altered("alice", |bid| bid.sequence = 1);
+    let garbled = world.altered("alice", |bid| proof_of(bid).proof = ProofBytes([0xff; 128]));
+    let claims: Vec<_> = [&world.bid, &later, &garbled, &world.bid]
+        .into_iter()
+        .flat_map(|bid| claims(bid).unwrap())
+        .collect();
+    let claims: Vec<_> = claims.iter().collect();
+    // The second time some verdicts are remembered.
+    for _ in 0..2 {
+        let verdicts = market.verify_proofs(&claims).into_iter();
+        let codes: Vec<_> = verdicts
+            .map(|verdict| verdict.err().map(|e| e.code()))
+            .collect();
+        let bad = Some("invalid_proof");
+        assert_eq!(codes, [None, bad, bad, None]);
+    }
+
+    let mut unsigned = later;
+    unsigned.signature = world.bid.signature;
+    let tx = Transaction::Bid(Box::new(unsigned));
+    let refused = market.predict_but_proofs(state, &tx).unwrap_err();
+    assert_eq!(refused.code(), "bad_signature");
+}

@@ -1,13 +1,18 @@
 //! The counters and gauges of one peer, in OpenMetrics text.
 //!
-//! Invariant: no label holds text a stranger chose; every label is a closed enum, so the number of series is fixed.
+//! Invariant: no label holds text a stranger chose; every label is a closed enum or a word of this program, so the number of series is bounded.
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeLabelValue, text},
-    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    metrics::{
+        counter::Counter,
+        family::Family,
+        gauge::Gauge,
+        histogram::{Histogram, exponential_buckets},
+    },
     registry::Registry,
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// Label of [`Metrics::proofs`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -23,6 +28,13 @@ pub enum ProofVerdict {
     Ok,
     /// It does not.
     Bad,
+}
+
+/// Label of [`Metrics::judged`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct JudgedLabels {
+    /// `admitted`, or the rule that refused it: a code of this program.
+    pub verdict: &'static str,
 }
 
 /// Labels of [`Metrics::gossip`].
@@ -113,8 +125,16 @@ pub struct Metrics {
     pub blocks: Counter,
     /// Transactions committed since start.
     pub txs: Counter,
-    /// Proofs verified, by verdict.
+    /// Proofs judged at admission, by verdict.
     pub proofs: Family<ProofLabels, Counter>,
+    /// Proofs judged together, for each batch.
+    pub proof_batch: Histogram,
+    /// Seconds each batch took.
+    pub proof_batch_seconds: Histogram,
+    /// Transactions judged at admission, by verdict.
+    pub judged: Family<JudgedLabels, Counter>,
+    /// Seconds from a transaction's arrival to its verdict.
+    pub admission_seconds: Histogram,
     /// Gossip messages, by topic and outcome.
     pub gossip: Family<GossipLabels, Counter>,
     /// Requests, by direction and outcome.
@@ -147,7 +167,39 @@ impl Metrics {
         let txs = Counter::default();
         registry.register("txs", "Transactions committed since start", txs.clone());
         let proofs = Family::default();
-        registry.register("proofs", "Capability proofs verified", proofs.clone());
+        registry.register(
+            "proofs",
+            "Capability proofs judged at admission",
+            proofs.clone(),
+        );
+        let mut histogram = |name, help, start, factor, buckets| {
+            let histogram = Histogram::new(exponential_buckets(start, factor, buckets));
+            registry.register(name, help, histogram.clone());
+            histogram
+        };
+        let proof_batch = histogram(
+            "proof_batch",
+            "Capability proofs judged together",
+            1.0,
+            2.0,
+            8,
+        );
+        let proof_batch_seconds = histogram(
+            "proof_batch_seconds",
+            "Seconds a batch of proofs took",
+            0.001,
+            2.0,
+            12,
+        );
+        let admission_seconds = histogram(
+            "admission_seconds",
+            "Seconds from a transaction's arrival to its verdict",
+            0.001,
+            4.0,
+            8,
+        );
+        let judged = Family::default();
+        registry.register("judged", "Transactions judged at admission", judged.clone());
         let gossip = Family::default();
         registry.register("gossip", "Gossip messages", gossip.clone());
         let requests = Family::default();
@@ -163,16 +215,34 @@ impl Metrics {
             blocks,
             txs,
             proofs,
+            proof_batch,
+            proof_batch_seconds,
+            judged,
+            admission_seconds,
             gossip,
             requests,
         }
     }
 
-    /// Counts verified proofs.
-    pub fn count_proofs(&self, verdict: ProofVerdict, count: u64) {
-        self.proofs
-            .get_or_create(&ProofLabels { verdict })
-            .inc_by(count);
+    /// Counts a batch of proofs, so many of them bad.
+    pub fn count_proofs(&self, proofs: usize, bad: usize, took: Duration) {
+        let good = proofs.saturating_sub(bad);
+        for (verdict, count) in [(ProofVerdict::Ok, good), (ProofVerdict::Bad, bad)] {
+            if count > 0 {
+                let count = u64::try_from(count).unwrap_or(u64::MAX);
+                let labels = ProofLabels { verdict };
+                self.proofs.get_or_create(&labels).inc_by(count);
+            }
+        }
+        let size = u32::try_from(proofs).unwrap_or(u32::MAX);
+        self.proof_batch.observe(size.into());
+        self.proof_batch_seconds.observe(took.as_secs_f64());
+    }
+
+    /// Counts a transaction judged, by the rule that refused it or `admitted`.
+    pub fn count_judged(&self, verdict: &'static str, took: Duration) {
+        self.judged.get_or_create(&JudgedLabels { verdict }).inc();
+        self.admission_seconds.observe(took.as_secs_f64());
     }
 
     /// Counts one gossip message.
@@ -210,14 +280,19 @@ mod tests {
         let clone = metrics.clone();
         clone.height.set(7);
         clone.blocks.inc();
-        clone.count_proofs(ProofVerdict::Bad, 3);
+        clone.count_proofs(5, 3, Duration::from_millis(3));
+        clone.count_judged("invalid_proof", Duration::ZERO);
         clone.count_gossip(TopicLabel::Vote, GossipOutcome::Reject);
         clone.count_request(Direction::In, RequestOutcome::Refused);
         let text = metrics.encode();
         for line in [
             "tender_height 7",
             "tender_blocks_total 1",
+            "tender_proofs_total{verdict=\"Ok\"} 2",
             "tender_proofs_total{verdict=\"Bad\"} 3",
+            "tender_proof_batch_sum 5.0",
+            "tender_proof_batch_seconds_count 1",
+            "tender_judged_total{verdict=\"invalid_proof\"} 1",
             "tender_gossip_total{topic=\"Vote\",outcome=\"Reject\"} 1",
             "tender_requests_total{direction=\"In\",outcome=\"Refused\"} 1",
             "# EOF",

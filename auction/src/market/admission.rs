@@ -6,6 +6,7 @@
 use super::{
     Market,
     auction::{Auction, Phase},
+    bids::examine_bid,
     refusal::Refusal,
     registry::MAX_REVOKED_SERIALS,
     sealing::faulty,
@@ -13,6 +14,7 @@ use super::{
         Clock, MAX_LIVE, MAX_LIVE_PER_OPENER, MAX_SETTLED, MAX_SETTLED_PER_OPENER, MAX_SIGNERS,
         MarketState,
     },
+    verifier::ProofClaim,
 };
 use crate::{
     genesis::Openers,
@@ -47,6 +49,22 @@ impl Market {
     /// [`Refusal`].
     pub fn predict(&self, state: &MarketState, tx: &Transaction) -> Result<(), Refusal> {
         self.check(state, state.next_clock(), tx)
+    }
+
+    /// [`Market::predict`] but for proofs, which are dear: returns those that must yet verify ([`Market::verify_proofs`]).
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub fn predict_but_proofs(
+        &self,
+        state: &MarketState,
+        tx: &Transaction,
+    ) -> Result<Vec<ProofClaim>, Refusal> {
+        let at = state.next_clock();
+        match tx {
+            Transaction::Bid(bid) => Ok(examine_bid(state, at, bid)?.proofs),
+            _ => self.check(state, at, tx).map(|()| Vec::new()),
+        }
     }
 }
 

@@ -84,10 +84,17 @@ impl Application for Market {
         context: &BlockContext,
         payload: &Payload,
     ) -> Result<Executed<MarketState, BlockOutcome>, ExecutionError> {
+        let transactions: Vec<_> = (payload.transactions.iter())
+            .map(|tx| Transaction::from_bytes(tx.bytes()))
+            .collect();
+        let bids = transactions.iter().filter_map(|tx| match tx {
+            Ok(Transaction::Bid(bid)) => Some(&**bid),
+            _ => None,
+        });
+        self.verify_ahead(parent, bids);
         let mut run = Run::begin(self, parent, context);
-        for (index, bytes) in payload.transactions.iter().enumerate() {
-            let tx = Transaction::from_bytes(bytes.bytes())
-                .map_err(|error| Refusal::Malformed { error });
+        for (index, tx) in transactions.into_iter().enumerate() {
+            let tx = tx.map_err(|error| Refusal::Malformed { error });
             let applied = tx.and_then(|tx| run.apply(&tx));
             applied.map_err(|refusal| ExecutionError::Transaction { index, refusal })?;
             if run.has_too_many_bids() {

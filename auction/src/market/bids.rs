@@ -6,8 +6,10 @@
 use super::{
     Market,
     auction::{AdmittedBid, AdmittedEvidence, Auction, Phase},
+    execute::MAX_BLOCK_BIDS,
     refusal::Refusal,
     state::{Clock, MarketState},
+    verifier::ProofClaim,
 };
 use crate::{
     bid::{Bid, BidContent, ClassSlots, EvidenceSummary},
@@ -15,11 +17,17 @@ use crate::{
     seal::BidBody,
     task::AuctionSpec,
 };
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 use tender_circuits::{
     Attestation, CapabilityType, Claim, ClaimSchema, Evidence, IssuerMask, ProofEvidence,
 };
 use tender_wire::{BidId, FieldBytes, Height, TypeId};
+
+/// A bid that may enter if all its proofs verify.
+pub(super) struct ExaminedBid {
+    bid: AdmittedBid,
+    pub(super) proofs: Vec<ProofClaim>,
+}
 
 impl Market {
     /// The bid as the market keeps it, if it may enter.
@@ -29,98 +37,143 @@ impl Market {
         at: Clock,
         bid: &Bid,
     ) -> Result<AdmittedBid, Refusal> {
-        let content = &bid.content;
-        content
-            .check()
-            .map_err(|error| Refusal::BidShape { error })?;
-        let auction = state.auction_or_refuse(&content.auction)?;
-        match auction.phase {
-            Phase::Bidding { closes } if at.height <= closes => {}
-            _ => {
-                return Err(Refusal::NotBidding {
-                    auction: auction.id,
-                    height: at.height,
-                });
-            }
+        let ExaminedBid { bid, proofs } = examine_bid(state, at, bid)?;
+        for claim in &proofs {
+            self.verifier
+                .verify(claim)
+                .map_err(|_| invalid_proof(claim))?;
         }
-        let id = content.id();
-        check_identity(state, auction, content, id)?;
-        check_sealed(auction, content)?;
-        bid.verify_signature(&state.chain())
-            .map_err(|_| Refusal::BadSignature {
-                signer: content.bidder,
-            })?;
-
-        let capacity = check_evidence(state, content)?;
-        let consumable = capacity.as_ref().map(|capacity| &capacity.type_id);
-        state
-            .ledger
-            .check_binding(&content.asset, &content.bidder, consumable)?;
-        if let Some(Capacity { type_id, amounts }) = &capacity {
-            let demand = state.demand(&auction.spec, &content.slots, type_id);
-            // Live bids reserve nothing; every release so far counts.
-            state
-                .ledger
-                .check_capacity(&content.asset, &demand, amounts, Height(u64::MAX))?;
-        }
-        let evidences = content
-            .evidences
-            .iter()
-            .map(|evidence| self.verify_evidence(state, at, auction, content, evidence))
-            .collect::<Result<_, _>>()?;
-        Ok(AdmittedBid {
-            id,
-            bidder: content.bidder,
-            sequence: content.sequence,
-            asset: content.asset,
-            evidences,
-            slots: content.slots.clone(),
-            sealed: content.sealed.clone(),
-            capacity,
-            admitted: at.height,
-        })
+        Ok(bid)
     }
 
-    /// The cryptography of one evidence.
-    fn verify_evidence(
+    /// Verifies proofs together; one verdict for each, in order. Good verdicts are remembered.
+    pub fn verify_proofs(&self, claims: &[&ProofClaim]) -> Vec<Result<(), Refusal>> {
+        let verdicts = self.verifier.verify_all(claims).into_iter().zip(claims);
+        verdicts
+            .map(|(verdict, claim)| verdict.map_err(|_| invalid_proof(claim)))
+            .collect()
+    }
+
+    /// Verifies the proofs of a block's bids together, before it is executed on top of `state`. What is good is remembered; what is not,
+    /// execution finds.
+    pub(crate) fn verify_ahead<'a>(
         &self,
         state: &MarketState,
-        at: Clock,
-        auction: &Auction,
-        bid: &BidContent,
-        evidence: &Evidence,
-    ) -> Result<AdmittedEvidence, Refusal> {
-        let record = state.type_or_refuse(evidence.type_id())?;
+        bids: impl IntoIterator<Item = &'a Bid>,
+    ) {
+        let bids = bids.into_iter().take(MAX_BLOCK_BIDS);
+        let claims: Vec<_> = bids.flat_map(|bid| claims_of(state, bid)).collect();
+        let claims: Vec<_> = claims.iter().collect();
+        self.verifier.verify_all(&claims);
+    }
+}
+
+/// Everything about a bid but its proofs.
+pub(super) fn examine_bid(
+    state: &MarketState,
+    at: Clock,
+    bid: &Bid,
+) -> Result<ExaminedBid, Refusal> {
+    let content = &bid.content;
+    content
+        .check()
+        .map_err(|error| Refusal::BidShape { error })?;
+    let auction = state.auction_or_refuse(&content.auction)?;
+    match auction.phase {
+        Phase::Bidding { closes } if at.height <= closes => {}
+        _ => {
+            return Err(Refusal::NotBidding {
+                auction: auction.id,
+                height: at.height,
+            });
+        }
+    }
+    let id = content.id();
+    check_identity(state, auction, content, id)?;
+    check_sealed(auction, content)?;
+    bid.verify_signature(&state.chain())
+        .map_err(|_| Refusal::BadSignature {
+            signer: content.bidder,
+        })?;
+
+    let capacity = check_evidence(state, content)?;
+    let consumable = capacity.as_ref().map(|capacity| &capacity.type_id);
+    state
+        .ledger
+        .check_binding(&content.asset, &content.bidder, consumable)?;
+    if let Some(Capacity { type_id, amounts }) = &capacity {
+        let demand = state.demand(&auction.spec, &content.slots, type_id);
+        // Live bids reserve nothing; every release so far counts.
+        state
+            .ledger
+            .check_capacity(&content.asset, &demand, amounts, Height(u64::MAX))?;
+    }
+    let mut proofs = Vec::new();
+    let mut evidences = Vec::with_capacity(content.evidences.len());
+    for evidence in &content.evidences {
         let fresh_at = match evidence {
             Evidence::Proof(proof) => {
-                self.verify_proof(state, auction, bid, record, proof)?;
+                proofs.push(claim_of(state, auction, content, proof)?);
                 state.fresh_root(proof)?
             }
             Evidence::Attestation(attestation) => {
-                verify_attestation(state, at, auction, bid, &record.schema, attestation)?;
+                let record = state.type_or_refuse(&attestation.type_id)?;
+                verify_attestation(state, at, auction, content, &record.schema, attestation)?;
                 at.height
             }
         };
-        Ok(AdmittedEvidence {
+        evidences.push(AdmittedEvidence {
             summary: EvidenceSummary::of(evidence),
             fresh_at,
-        })
+        });
     }
+    let bid = AdmittedBid {
+        id,
+        bidder: content.bidder,
+        sequence: content.sequence,
+        asset: content.asset,
+        evidences,
+        slots: content.slots.clone(),
+        sealed: content.sealed.clone(),
+        capacity,
+        admitted: at.height,
+    };
+    Ok(ExaminedBid { bid, proofs })
+}
 
-    fn verify_proof(
-        &self,
-        state: &MarketState,
-        auction: &Auction,
-        bid: &BidContent,
-        record: &CapabilityType,
-        proof: &ProofEvidence,
-    ) -> Result<(), Refusal> {
-        let statement = bid.statement_of(&state.chain(), proof, auction.spec.lease_end);
-        self.verifier
-            .verify(&proof.type_id, record, &statement, &proof.proof)
-            .map_err(|_| Refusal::InvalidProof {
-                type_id: proof.type_id,
-            })
+/// What a proof of a bid must prove.
+fn claim_of(
+    state: &MarketState,
+    auction: &Auction,
+    bid: &BidContent,
+    proof: &ProofEvidence,
+) -> Result<ProofClaim, Refusal> {
+    let type_id = proof.type_id;
+    let record = state.types.by_id.get(&type_id);
+    Ok(ProofClaim {
+        type_id,
+        record: Arc::clone(record.ok_or(Refusal::UnknownType { type_id })?),
+        statement: bid.statement_of(&state.chain(), proof, auction.spec.lease_end),
+        proof: proof.proof,
+    })
+}
+
+/// The claims of a bid whose shape is good and whose auction exists.
+fn claims_of(state: &MarketState, bid: &Bid) -> Vec<ProofClaim> {
+    let content = &bid.content;
+    let (Some(auction), Ok(())) = (state.auction(&content.auction), content.check()) else {
+        return Vec::new();
+    };
+    let claim = |evidence: &Evidence| match evidence {
+        Evidence::Proof(proof) => claim_of(state, auction, content, proof).ok(),
+        Evidence::Attestation(_) => None,
+    };
+    content.evidences.iter().filter_map(claim).collect()
+}
+
+fn invalid_proof(claim: &ProofClaim) -> Refusal {
+    Refusal::InvalidProof {
+        type_id: claim.type_id,
     }
 }
 

@@ -11,7 +11,7 @@
 //! | [`state`], [`table`] | what is remembered, and what is its root? |
 //! | [`auction`], [`registry`], [`crate::ledger`] | the rows |
 //! | [`admission`], [`bids`], [`refusal`] | does this transaction apply, and if not, why? |
-//! | [`verifier`], [`cache`] | proofs, once each |
+//! | [`verifier`], [`cache`] | proofs, once each, many together |
 //! | [`execute`], [`phases`], [`settle`], [`lifecycle`], [`governance`], [`witness`] | what does a block bring about? |
 //! | [`sealing`] | which seal keys and reveals does a member owe? |
 //! | [`query`] | what does a peer show of it? |
@@ -49,7 +49,7 @@ pub use execute::ExecutionError;
 pub use refusal::Refusal;
 pub use sealing::duties;
 pub use state::{Clock, MarketState};
-pub use verifier::{ProofVerifier, RememberingVerifier};
+pub use verifier::{ProofClaim, ProofVerifier, RememberingVerifier};
 
 use crate::genesis::{Genesis, GenesisError};
 use auction::Auctions;

@@ -1,74 +1,148 @@
 //! The seam to proof verification, and its real side: Groth16 behind a memory of good verdicts.
 //!
-//! A proof is verified once per peer, when its bid arrives; executing the block that holds it costs a lookup. Only good verdicts
-//! are remembered, so invalid proofs cannot push them out.
+//! A proof is verified once per peer, when its bid arrives, with those that wait beside it; executing the block that holds it costs a
+//! lookup. Only good verdicts are remembered, so invalid proofs cannot push them out.
 
 use super::cache::Cache;
 use std::sync::Arc;
 use tender_circuits::{
     CapabilityType, ProofBytes, Statement, VerifyingKey,
-    verify::{VerifyError, verify},
+    verify::{Item, VerifyError, verify, verify_batch},
 };
-use tender_wire::{Digest, TypeId};
+use tender_wire::{Digest, FieldBytes, TypeId};
 
 /// Good verdicts remembered: some minutes of full blocks, 8 MiB.
 const MAX_VERDICTS: usize = 1 << 16;
 /// Prepared keys remembered: as many as a chain has types, about 20 KiB each.
 const MAX_KEYS: usize = crate::genesis::MAX_TYPES;
 
+/// A proof, and all that it must prove.
+#[derive(Clone, Debug)]
+pub struct ProofClaim {
+    /// The capability type: `record`'s id.
+    pub type_id: TypeId,
+    /// The type's record, with its verifying key.
+    pub record: Arc<CapabilityType>,
+    /// The statement, recomputed from bid and auction.
+    pub statement: Statement,
+    /// The proof.
+    pub proof: ProofBytes,
+}
+
 /// Judges proofs. Must be a pure function of its arguments.
 pub trait ProofVerifier: Send + Sync {
-    /// Whether `proof` proves `statement` under the type's key. `type_id` is `record`'s id.
+    /// Whether the proof proves the statement under the type's key.
     ///
     /// # Errors
     /// [`VerifyError`], the first rule broken.
-    fn verify(
-        &self,
-        type_id: &TypeId,
-        record: &CapabilityType,
-        statement: &Statement,
-        proof: &ProofBytes,
-    ) -> Result<(), VerifyError>;
+    fn verify(&self, claim: &ProofClaim) -> Result<(), VerifyError>;
+
+    /// One verdict for each claim, in order: what [`ProofVerifier::verify`] says of it alone.
+    fn verify_all(&self, claims: &[&ProofClaim]) -> Vec<Result<(), VerifyError>> {
+        claims.iter().map(|claim| self.verify(claim)).collect()
+    }
 }
 
 /// Groth16 verification with a bounded memory.
 pub struct RememberingVerifier {
     verdicts: Cache<Digest, ()>,
     keys: Cache<TypeId, Arc<VerifyingKey>>,
+    /// Hedges the coefficients of batches.
+    secret: [u8; 32],
 }
 
 impl Default for RememberingVerifier {
+    /// Without a secret: coefficients of batches still come after everything they multiply.
     fn default() -> Self {
+        RememberingVerifier::new([0; 32])
+    }
+}
+
+impl RememberingVerifier {
+    /// Remembers nothing yet. `secret` should be random and this process's own; verdicts do not depend on it.
+    pub fn new(secret: [u8; 32]) -> Self {
         RememberingVerifier {
             verdicts: Cache::new(MAX_VERDICTS),
             keys: Cache::new(MAX_KEYS),
+            secret,
         }
+    }
+
+    fn key_of(&self, claim: &ProofClaim) -> Result<Arc<VerifyingKey>, VerifyError> {
+        if let Some(key) = self.keys.known(&claim.type_id) {
+            return Ok(key);
+        }
+        // Registered types have passed this check; were it to fail, nothing of the type would verify.
+        let key = claim.record.verifying_key();
+        let key = Arc::new(key.map_err(|_| VerifyError::Invalid)?);
+        self.keys.remember(claim.type_id, Arc::clone(&key));
+        Ok(key)
     }
 }
 
 impl ProofVerifier for RememberingVerifier {
-    fn verify(
-        &self,
-        type_id: &TypeId,
-        record: &CapabilityType,
-        statement: &Statement,
-        proof: &ProofBytes,
-    ) -> Result<(), VerifyError> {
-        let verdict = statement.verdict_key(type_id, proof);
-        if self.verdicts.known(&verdict).is_some() {
+    fn verify(&self, claim: &ProofClaim) -> Result<(), VerifyError> {
+        let memory = claim.statement.verdict_key(&claim.type_id, &claim.proof);
+        if self.verdicts.known(&memory).is_some() {
             return Ok(());
         }
-        let key = match self.keys.known(type_id) {
-            Some(key) => key,
-            None => {
-                // Registered types have passed this check; were it to fail, nothing of the type would verify.
-                let key = Arc::new(record.verifying_key().map_err(|_| VerifyError::Invalid)?);
-                self.keys.remember(*type_id, Arc::clone(&key));
-                key
-            }
-        };
-        verify(&key, statement, proof)?;
-        self.verdicts.remember(verdict, ());
+        let key = self.key_of(claim)?;
+        verify(&key, &claim.statement, &claim.proof)?;
+        self.verdicts.remember(memory, ());
         Ok(())
+    }
+
+    fn verify_all(&self, claims: &[&ProofClaim]) -> Vec<Result<(), VerifyError>> {
+        let mut verdicts = Vec::with_capacity(claims.len());
+        let mut unknown: Vec<Unknown<'_>> = Vec::new();
+        for (place, claim) in claims.iter().enumerate() {
+            let memory = claim.statement.verdict_key(&claim.type_id, &claim.proof);
+            if self.verdicts.known(&memory).is_some() {
+                verdicts.push(Ok(()));
+                continue;
+            }
+            // Until the batch says otherwise.
+            verdicts.push(Err(VerifyError::Invalid));
+            if let Ok(key) = self.key_of(claim) {
+                let inputs = claim.statement.public_inputs();
+                let proof = &claim.proof;
+                unknown.push(Unknown {
+                    place,
+                    memory,
+                    key,
+                    inputs,
+                    proof,
+                });
+            }
+        }
+        let items: Vec<Item<'_>> = unknown.iter().map(Unknown::item).collect();
+        for (unknown, found) in unknown.iter().zip(verify_batch(&items, &self.secret)) {
+            if found.is_ok() {
+                self.verdicts.remember(unknown.memory, ());
+            }
+            if let Some(verdict) = verdicts.get_mut(unknown.place) {
+                *verdict = found;
+            }
+        }
+        verdicts
+    }
+}
+
+/// A proof without a verdict yet.
+struct Unknown<'a> {
+    place: usize,
+    memory: Digest,
+    key: Arc<VerifyingKey>,
+    inputs: Vec<FieldBytes>,
+    proof: &'a ProofBytes,
+}
+
+impl Unknown<'_> {
+    fn item(&self) -> Item<'_> {
+        Item {
+            key: &self.key,
+            inputs: &self.inputs,
+            proof: self.proof,
+        }
     }
 }

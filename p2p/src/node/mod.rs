@@ -55,7 +55,7 @@ use libp2p::{Multiaddr, identity::Keypair};
 use std::{io, path::PathBuf, sync::Arc};
 use tender_auction::{
     genesis::{Genesis, GenesisError},
-    market::Market,
+    market::{Market, RememberingVerifier},
     seal::SealSeed,
 };
 use tender_consensus::{
@@ -221,7 +221,11 @@ struct Recovered {
 
 fn recover(genesis: Genesis, data: PathBuf, voting: bool) -> Result<Recovered, NodeError> {
     let chain_id = genesis.chain_id();
-    let market = Arc::new(Market::new(genesis)?);
+    let mut secret = [0; 32];
+    getrandom::fill(&mut secret)
+        .map_err(|e| io_error("draw random bytes", io::Error::other(e.to_string())))?;
+    let verifier = Arc::new(RememberingVerifier::new(secret));
+    let market = Arc::new(Market::with_verifier(genesis, verifier)?);
     let archive = Archive::new(Store::open(&data, chain_id)?);
     let (chain, certificate) = recover::chain(&market, &archive)?;
     let log = voting.then(|| recover::vote_log(&data.join(WAL_FILE), chain.height));

@@ -4,31 +4,60 @@ use super::shared::Shared;
 use crate::{
     api::types::Event,
     mempool::{Lane, Refused},
-    metrics::ProofVerdict,
 };
 use tender_auction::{
-    market::Refusal,
+    market::{ProofClaim, Refusal},
     transaction::{SignedTx, Transaction},
 };
-use tender_circuits::EvidenceKind;
-use tender_wire::TxHash;
+use tender_wire::{Height, TxHash};
 
 /// Longest reason repeated to others.
 const MAX_REASON_CHARS: usize = 400;
+
+/// A transaction that applies if its proofs verify.
+pub(super) struct Outlook {
+    /// Where it would stand in line.
+    pub(super) lane: Lane,
+    /// Its signer's next number on chain.
+    pub(super) next: u64,
+    /// The proofs that must yet verify.
+    pub(super) proofs: Vec<ProofClaim>,
+    /// The height this was found at.
+    pub(super) height: Height,
+}
+
 impl Shared {
     /// Where a transaction would stand in line, and its signer's next number on chain; or why it does not apply.
     pub(super) fn predict(&self, bytes: &[u8]) -> Result<(Lane, u64), Refused> {
+        let Outlook {
+            lane, next, proofs, ..
+        } = self.predict_but_proofs(bytes)?;
+        let proofs: Vec<_> = proofs.iter().collect();
+        let verdicts = self.verify_proofs(&proofs);
+        verdicts.into_iter().collect::<Result<(), _>>()?;
+        Ok((lane, next))
+    }
+
+    /// The verdict on each proof, in order.
+    pub(super) fn verify_proofs(&self, proofs: &[&ProofClaim]) -> Vec<Result<(), Refused>> {
+        let verdicts = self.market.verify_proofs(proofs).into_iter();
+        verdicts
+            .map(|verdict| verdict.map_err(|error| refusal(&error)))
+            .collect()
+    }
+
+    /// Everything about a transaction but its proofs.
+    pub(super) fn predict_but_proofs(&self, bytes: &[u8]) -> Result<Outlook, Refused> {
         let tx = Transaction::from_bytes(bytes)
             .map_err(|error| refusal(&Refusal::Malformed { error }))?;
         let chain = self.chain();
-        let verdict = self.market.predict(&chain.app, &tx);
-        self.count_proofs(&tx, &verdict);
+        let verdict = self.market.predict_but_proofs(&chain.app, &tx);
         let next = match &tx {
             Transaction::Signed(signed) => chain.app.next_sequence(&signed.signer),
             _ => 0,
         };
-        match (verdict, &tx) {
-            (Ok(()), _) => {}
+        let proofs = match (verdict, &tx) {
+            (Ok(proofs), _) => proofs,
             // Behind others of its signer that wait here: it is judged in full when its turn comes.
             (
                 Err(Refusal::Sequence {
@@ -37,9 +66,10 @@ impl Shared {
                 Transaction::Signed(signed),
             ) if found > expected => {
                 check_signature(&chain.chain, signed)?;
+                Vec::new()
             }
             (Err(error), _) => return Err(refusal(&error)),
-        }
+        };
         let lane = match tx {
             Transaction::SealKey(_) | Transaction::SealReveal(_) => Lane::Committee,
             Transaction::Bid(bid) => Lane::Bid {
@@ -50,7 +80,12 @@ impl Shared {
                 sequence: signed.sequence,
             },
         };
-        Ok((lane, next))
+        Ok(Outlook {
+            lane,
+            next,
+            proofs,
+            height: chain.height,
+        })
     }
 
     /// Remembers and announces a refusal.
@@ -61,25 +96,6 @@ impl Shared {
             tx_hash: hash,
             error,
         });
-    }
-
-    fn count_proofs(&self, tx: &Transaction, verdict: &Result<(), Refusal>) {
-        let Transaction::Bid(bid) = tx else { return };
-        let is_proof = |kind| kind == EvidenceKind::Proof;
-        let proofs = bid
-            .content
-            .evidences
-            .iter()
-            .filter(|e| is_proof(e.kind()))
-            .count();
-        match verdict {
-            Ok(()) => {
-                let proofs = u64::try_from(proofs).unwrap_or(u64::MAX);
-                self.metrics.count_proofs(ProofVerdict::Ok, proofs);
-            }
-            Err(Refusal::InvalidProof { .. }) => self.metrics.count_proofs(ProofVerdict::Bad, 1),
-            Err(_) => {}
-        }
     }
 }
 

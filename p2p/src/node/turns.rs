@@ -44,11 +44,12 @@ impl<S: Ord + Copy, T> Turns<S, T> {
         self.len
     }
 
-    /// The oldest item of the source after the one served last.
-    pub(super) fn pop(&mut self) -> Option<T> {
+    /// The oldest item of the next source in turn among those that may be served.
+    pub(super) fn pop(&mut self, may: impl Fn(&S) -> bool) -> Option<T> {
         let after = self.last.map_or(Bound::Unbounded, Bound::Excluded);
-        let next = self.waiting.range((after, Bound::Unbounded)).next();
-        let source = *next.or_else(|| self.waiting.first_key_value())?.0;
+        let later = self.waiting.range((after, Bound::Unbounded));
+        let mut in_turn = later.chain(self.waiting.iter()).map(|(source, _)| *source);
+        let source = in_turn.find(may)?;
         let items = self.waiting.get_mut(&source)?;
         let item = items.pop_front();
         if items.is_empty() {
@@ -73,9 +74,9 @@ mod tests {
         }
         turns.push('c', ('c', 0)).unwrap();
         turns.push('b', ('b', 0)).unwrap();
-        assert_eq!(turns.pop(), Some(('a', 0)));
+        assert_eq!(turns.pop(|_| true), Some(('a', 0)));
         turns.push('b', ('b', 1)).unwrap();
-        let rest: Vec<_> = std::iter::from_fn(|| turns.pop()).collect();
+        let rest: Vec<_> = std::iter::from_fn(|| turns.pop(|_| true)).collect();
         let expected = [
             ('b', 0),
             ('c', 0),
@@ -89,6 +90,19 @@ mod tests {
         assert!(turns.waiting.is_empty() && turns.len == 0);
     }
 
+    /// Who may not be served now keeps place and order.
+    #[test]
+    fn some_sources_may_be_passed_over() {
+        let mut turns = Turns::new(100, 10);
+        for i in 0..3 {
+            turns.push('a', ('a', i)).unwrap();
+            turns.push('b', ('b', i)).unwrap();
+        }
+        let popped: Vec<_> = std::iter::from_fn(|| turns.pop(|source| *source != 'a')).collect();
+        assert_eq!(popped, [('b', 0), ('b', 1), ('b', 2)]);
+        assert_eq!((turns.len(), turns.pop(|_| true)), (3, Some(('a', 0))));
+    }
+
     #[test]
     fn bounds_hold_and_room_comes_back() {
         let mut turns = Turns::new(3, 2);
@@ -97,7 +111,7 @@ mod tests {
         assert_eq!(turns.push(1, 'y'), Err('y'), "of one source");
         assert_eq!(turns.push(2, 'x'), Ok(()));
         assert_eq!(turns.push(3, 'y'), Err('y'), "in all");
-        turns.pop();
+        turns.pop(|_| true);
         assert_eq!(turns.push(3, 'y'), Ok(()));
     }
 }
