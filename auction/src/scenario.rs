@@ -29,7 +29,7 @@ use tender_circuits::{
     Attestation, CapabilityType, Claim, Credential, Evidence, IssuerIndex, IssuerMask, NamedValue,
     ProofEvidence, ProvingKey, asset_of,
     prove::{ProveError, prove},
-    resources, setup,
+    resources, score, setup,
 };
 use tender_consensus::{
     application::{Application, BlockContext, Executed, Payload},
@@ -68,6 +68,23 @@ pub fn resources_keys() -> &'static (ProvingKey, CapabilityType) {
     KEYS.get_or_init(|| {
         setup(Arc::new(resources::Resources), [7; 32]).expect("resources/v1 sets up")
     })
+}
+
+/// Proving key and record of `score/v1`, made once per process.
+pub fn score_keys() -> &'static (ProvingKey, CapabilityType) {
+    static KEYS: OnceLock<(ProvingKey, CapabilityType)> = OnceLock::new();
+    KEYS.get_or_init(|| setup(Arc::new(score::Score), [7; 32]).expect("score/v1 sets up"))
+}
+
+/// A claim, requirement or attributes of `score/v1`.
+pub fn points(suite: &str, points: u64) -> Claim {
+    let named = [
+        ("suite".to_owned(), NamedValue::Text(suite.to_owned())),
+        ("score".to_owned(), NamedValue::Number(points)),
+    ];
+    score::schema()
+        .claim_from_named(&named.into())
+        .expect("a suite and a score")
 }
 
 /// A claim (or requirement) of `resources/v1` with these amounts, asking nothing else.
@@ -417,9 +434,21 @@ impl Scenario {
         machine: &str,
         attributes: Claim,
     ) -> Credential {
+        self.issue_of(&resources_keys().1, issuer, agent, machine, attributes)
+    }
+
+    /// [`Scenario::issue`], of any type.
+    pub fn issue_of(
+        &mut self,
+        record: &CapabilityType,
+        issuer: u8,
+        agent: &str,
+        machine: &str,
+        attributes: Claim,
+    ) -> Credential {
         let credential = Credential {
-            type_name: "resources".into(),
-            version: 1,
+            type_name: record.name.clone(),
+            version: record.version,
             issuer: IssuerIndex::new(issuer).expect("below 64"),
             holder: key(agent).public(),
             asset: asset_of(machine),
@@ -505,7 +534,10 @@ impl Scenario {
             .ok_or(ProveError::NotRegistered)?;
         let auction = self.state.auction(&content.auction).expect("an auction");
         let (root, _) = self.state.good_root().expect("there is a root");
-        let (key, record) = resources_keys();
+        let (key, record) = match credential.type_name.as_str() {
+            "score" => score_keys(),
+            _ => resources_keys(),
+        };
         let mut evidence = ProofEvidence {
             type_id: record.id(),
             registry_root: root,

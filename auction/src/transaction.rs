@@ -142,6 +142,7 @@ pub struct Proposal {
 
 /// What governance can change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Change {
     /// Registers a capability type; (name, version) is unique for ever.
     AddType(CapabilityType),

@@ -1,9 +1,109 @@
 //! Capability types: the record every peer keeps, and the trait a circuit author implements.
 //!
-//! A peer that only verifies needs the [`CapabilityType`]: schema and verifying key. A prover also needs the circuit, a
-//! [`Capability`]. An author says what issuers attest and what holders claim; allocation, range checks of every attribute, packing, hashing, the
-//! registry path, issuer, holder and expiry come from [`crate::circuit`]. If attributes have the claim's shape, nothing else is left to write:
-//! see [`crate::types::resources`]. Otherwise override [`Capability::attributes`], [`Capability::check`] and [`Capability::constrain`].
+//! A peer that only verifies needs the [`CapabilityType`]: schema and verifying key. A prover also needs the circuit, a [`Capability`].
+//!
+//! # Writing a type
+//!
+//! An author says what issuers attest and what holders claim. Everything else comes from the framework: witness allocation, range checks of every
+//! attribute, packing and hashing, the registry path, issuer, holder, asset and expiry ([`crate::circuit`]); keys, proving and verifying; and what
+//! claims mean to the market, the ledger and people who write files ([`crate::schema`]). If what is attested has the claim's shape, the schema is
+//! all there is to write: [`crate::types::score`] is one in a page. This page makes a type where it has not: how much of the time a machine was
+//! up, in thousandths, without saying how long it was watched.
+//!
+//! **1. From attributes to claim.** Two lists of fields. Issuers attest *minutes watched* and *minutes up*; a holder claims *at least so many
+//! thousandths*. The rule of a claimed field says when it covers what a task requires ([`Rule`]); choose fields so that more of them is better.
+//! Of attributes only the kind of value matters: an amount (32 bits), a mask (64 bits), or a field element.
+//!
+//! **2. From claim to native check.** [`Capability::check`] decides in plain integers whether attributes support a claim, and says in words why
+//! not. Only the holder reads that.
+//!
+//! **3. From check to constraints.** [`Capability::constrain`] writes the same as equations over a field of about 2^254 elements. Addition and
+//! multiplication by constants are free ([`Num::plus`], [`Num::minus`], [`Num::times`]); a product costs a constraint ([`Builder::product`]). There is
+//! no *less than*: `a ≥ b` becomes "`a − b` has *n* bits" ([`range::bits`]), since a negative difference wraps to an enormous number. Say why *n* bits
+//! are enough for honest values and too few for wrapped ones.
+//!
+//! ```
+//! use tender_circuits::{
+//!     Capability, Claim, ClaimField, ClaimSchema, FieldValue::Amount, Rule,
+//!     capability::{Unsupported, Value},
+//!     gadgets::range, r1cs::Builder, testing,
+//! };
+//!
+//! struct Uptime;
+//!
+//! fn amounts(names: &[&str]) -> ClaimSchema {
+//!     let field = |name: &&str| ClaimField {
+//!         name: (*name).into(),
+//!         unit: String::new(),
+//!         labels: vec![],
+//!         rule: Rule::AtLeast { consumable: false },
+//!     };
+//!     ClaimSchema { fields: names.iter().map(field).collect() }
+//! }
+//!
+//! impl Capability for Uptime {
+//!     fn name(&self) -> &str { "uptime" }
+//!     fn version(&self) -> u16 { 1 }
+//!     fn schema(&self) -> ClaimSchema { amounts(&["permille"]) }
+//!     fn attributes(&self) -> ClaimSchema { amounts(&["watched", "up"]) }
+//!
+//!     fn check(&self, attributes: &Claim, claim: &Claim) -> Result<(), Unsupported> {
+//!         let of = |claim: &Claim, i| u128::from(claim.amount(i).unwrap_or(0));
+//!         let (watched, up, permille) = (of(attributes, 0), of(attributes, 1), of(claim, 0));
+//!         let refuse = |field: &str, reason: &str| Err(Unsupported { field: field.into(), reason: reason.into() });
+//!         if watched == 0 {
+//!             return refuse("watched", "a machine nobody watched was up any part of the time");
+//!         }
+//!         if up * 1000 < permille * watched {
+//!             return refuse("permille", &format!("claims {permille} ‰, was up {up} of {watched} minutes"));
+//!         }
+//!         Ok(())
+//!     }
+//!
+//!     fn constrain(&self, b: &mut Builder, attributes: &[Value], claim: &[Value]) {
+//!         let ([Value::Amount(watched), Value::Amount(up)], [Value::Amount(permille)]) = (attributes, claim) else {
+//!             return b.refuse(); // kinds follow from the schemas, so this is unreachable
+//!         };
+//!         b.scope("watched", |b| range::nonzero(b, watched));
+//!         b.scope("permille", |b| {
+//!             let least = b.product(permille, watched);
+//!             // Amounts are below 2^32, so up · 1000 < 2^42, and least < 2^64: a negative difference wraps far above 2^42.
+//!             range::bits(b, &up.times(1000).minus(&least), 42);
+//!         });
+//!     }
+//! }
+//!
+//! // 999 of 1000 minutes are 999 ‰ and not more: a pair that just holds.
+//! let pair = (Claim(vec![Amount(1000), Amount(999)]), Claim(vec![Amount(999)]));
+//! let covered = testing::laws(&Uptime, &[pair]).unwrap();
+//! assert_eq!(covered.scopes, ["watched/not empty", "permille"]);
+//! ```
+//!
+//! # Laws an author keeps
+//!
+//! 1. **Twin.** `check` accepts exactly the pairs of (attributes, claim) that satisfy `constrain`: a lenient check lets people start proofs that
+//!    fail, a lenient constraint is a forgery.
+//! 2. **Shape.** Constraints depend on the schemas, never on values: no `if` on [`Num::value`]. (Keys are made from the shape.)
+//! 3. **Ranges.** Attributes come range-checked by their kind, claimed masks as bits; claimed amounts are below 2^32 because verifiers compute them from
+//!    `u32`. Anything else is yours to bound: differences, sums wider than their parts, and all advice ([`Builder::advice`]), which a cheat picks.
+//! 4. **Need.** Every constraint refuses something. Test it by leaving it out.
+//! 5. **Names.** Write the constraints of a field inside a scope of the field's name ([`Builder::scope`]), in the order in which `check` looks:
+//!    whoever cannot prove something is told that name, and the line. Nest scopes for parts.
+//! 6. **Edges.** Ask what zero, the largest value and an empty mask would prove. Without its first constraint the type above would let a machine
+//!    nobody watched claim anything.
+//!
+//! [`testing::laws`](crate::testing::laws) tests 1, 2, 4 and 5 on cases grown around pairs that just hold; it cannot choose advice as a cheat would.
+//! Prove and verify a claim once, too ([`mod@crate::prove`]; [`crate::attacks`] has forged proofs to be refused).
+//!
+//! # From circuit to market
+//!
+//! 1. **Set up:** [`crate::setup`] makes the proving key and the [`CapabilityType`] from a seed. Whoever knows the seed can forge proofs: that is for
+//!    development; for anything else hold a ceremony and say so in [`Setup`]. [`ProvingKey::profile`](crate::ProvingKey::profile) says where the
+//!    constraints go.
+//! 2. **Register:** put the record into the genesis file, or have validators approve it on a running chain (`Change::AddType`). Peers verify proofs of
+//!    the type from then on; they need neither the circuit nor a new program.
+//! 3. **Attest and prove:** programs of issuers and holders that know the circuit ([`crate::Circuits::with`]) make credentials and proofs of it.
+//!    `examples/own_capability.rs` does all of this while four peers run.
 
 use crate::{
     gadgets::{
@@ -159,7 +259,7 @@ pub enum Value {
 /// A circuit author's part of a capability type.
 ///
 /// Law: [`Self::check`] accepts exactly the (attributes, claim) pairs that satisfy [`Self::constrain`]; and the constraints depend on the schemas, never
-/// on values.
+/// on values. The module's documentation writes one step by step; [`crate::testing`] tests it.
 pub trait Capability: Send + Sync {
     /// The type's name.
     fn name(&self) -> &str;

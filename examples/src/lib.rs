@@ -1,3 +1,4 @@
 //! What the runnable examples under `examples/` share.
 
+pub mod carbon;
 pub mod openb;

@@ -73,6 +73,96 @@ fn checkpoints(net: &Net, id: &str) {
     run(&format!("{audit} --checkpoint {beyond}")).fails(3, &["cannot be applied"]);
 }
 
+/// A second credential for a machine: what it scored on a suite.
+fn score(net: &Net, who: &str, serial: &str, suite: &str, score: u32) {
+    let attributes = json!({ "suite": suite, "score": score });
+    let inventory = json!({ "serial": serial, "type": "score/v1", "attributes": attributes });
+    let inventory = net.write("score.json", &inventory);
+    let file = format!("credentials/{serial}-{suite}.json");
+    let line = format!(
+        "issuer attest {inventory} --holder {} --output {}",
+        net.key(who),
+        net.home(who).join(file).display()
+    );
+    net.as_("issuer-gridtrust", &line).ok();
+}
+
+#[test]
+fn a_task_that_needs_a_score_goes_to_the_machine_that_has_one() {
+    let net = Net::new();
+    net.attest("agent-ann", "ann-box", 10_000, "");
+    net.attest("agent-bob", "bob-box", 10_000, "");
+    score(&net, "agent-ann", "ann-box", "swe-bench", 900);
+    score(&net, "agent-ann", "ann-box", "mmlu-pro", 712);
+    let known = net.as_("opener", "status --types").ok();
+    assert!(
+        known.contains("resources/v1") && known.contains("score/v1"),
+        "{known}"
+    );
+
+    // The one validator admits another issuer; nobody else can.
+    let proposal = net.dir.path().join("proposal.json").display().to_string();
+    let propose = format!(
+        "governance propose --add-issuer night-audit={} --output {proposal}",
+        net.key("agent-bob")
+    );
+    net.as_("opener", &propose).ok();
+    net.as_("opener", &propose).fails(1, &["exists"]);
+    net.as_("opener", &format!("governance approve {proposal}"))
+        .fails(1, &["consensus"]);
+    let approved = net
+        .as_("validator-0", &format!("governance approve {proposal}"))
+        .ok();
+    assert!(approved.contains("admit issuer night-audit"), "{approved}");
+    net.as_("validator-0", &format!("governance approve {proposal}"))
+        .fails(1, &["refused (already_approved)"]);
+    assert!(
+        net.as_("opener", "status --types")
+            .ok()
+            .contains("night-audit")
+    );
+
+    let ranked = json!({ "requires": [
+        { "type": "resources/v1", "needs": { "cpu_milli": 4000 } },
+        { "type": "score/v1", "needs": { "suite": "MMLU-Pro", "score": 700 } },
+    ] });
+    let tasks = json!([{ "name": "tutor", "class": "ranked", "reserve": 900 }]);
+    let unnamed =
+        json!({ "ranked": { "requires": [{ "type": "score/v1", "needs": { "score": 700 } }] } });
+    let file = json!({ "title": "no suite", "bidding_seconds": 6, "lease_seconds": 3600, "tasks": tasks, "classes": unnamed });
+    let file = net.write("unnamed.json", &file);
+    net.as_("opener", &format!("auction open {file}"))
+        .fails(1, &["requires[0].needs", "suite: must be given"]);
+
+    let file = json!({ "title": "tutors", "bidding_seconds": 12, "lease_seconds": 3600, "tasks": tasks, "classes": { "ranked": ranked } });
+    let file = net.write("tutors.json", &file);
+    let opened = net
+        .as_("opener", &format!("auction open {file} --json"))
+        .json();
+    let id = opened["auction"].as_str().unwrap().to_owned();
+    net.wait(&id, "bidding");
+    let short = &id[..8];
+    net.as_("agent-ann", &format!("bid {short} --price tutor=500"))
+        .ok();
+    let warned = net.as_("agent-bob", &format!("bid {short} --price tutor=100"));
+    assert!(
+        warned.err.contains("class ranked wants proof by 1 of"),
+        "{}",
+        warned.err
+    );
+    warned.ok();
+    net.wait(&id, "cleared");
+    for (who, says) in [
+        ("agent-ann", "tutor for 500: won: paid 900"),
+        ("agent-bob", "nothing acceptable shows score/v1"),
+    ] {
+        let explained = net
+            .as_(who, &format!("explain {short} {}", net.key(who)))
+            .ok();
+        assert!(explained.contains(says), "{explained}");
+    }
+}
+
 #[test]
 fn everything_by_hand_and_a_leased_machine_bids_again_with_what_is_left() {
     let net = Net::new();

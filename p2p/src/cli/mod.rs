@@ -13,6 +13,7 @@ mod capability;
 mod certificate;
 pub mod dev;
 mod explain;
+mod governance;
 mod hints;
 mod issuer;
 mod keys;
@@ -80,6 +81,9 @@ enum Command {
     Confirm(life::OpenerArgs),
     /// Refuse a delivered result (the opener)
     Reject(life::OpenerArgs),
+    /// Change what the chain accepts: types, issuers, openers, validators (validators)
+    #[command(subcommand)]
+    Governance(governance::GovernanceCommand),
     /// Show the chain, the peer, and with --types what can be required and claimed
     Status(status::StatusArgs),
     /// Say how each entry of a bidder ended, and why
@@ -110,6 +114,7 @@ impl Cli {
             Command::Deliver(args) => args.run(),
             Command::Confirm(args) => args.run(life::Verdict::Confirm),
             Command::Reject(args) => args.run(life::Verdict::Reject),
+            Command::Governance(command) => command.run(),
             Command::Status(args) => args.run(),
             Command::Explain(args) => args.run(),
             Command::Certificate(args) => args.run(),

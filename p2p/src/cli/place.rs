@@ -97,16 +97,26 @@ impl Place {
     /// # Errors
     /// [`Failure`] if key, genesis or peer are missing.
     pub fn actor(&self) -> Result<Actor, Failure> {
+        self.signer(KeyKind::Agent)
+    }
+
+    /// The home's validator, at its peer: it signs approvals with its consensus key, under a tag of their own.
+    ///
+    /// # Errors
+    /// [`Failure`] as for [`Self::actor`]; a home that is no validator's has no such key.
+    pub fn validator(&self) -> Result<Actor, Failure> {
+        self.signer(KeyKind::Consensus)
+    }
+
+    fn signer(&self, kind: KeyKind) -> Result<Actor, Failure> {
         let home = self.home()?;
         let (home, _) = Home::open(&home).map_err(told)?;
         let genesis = genesis_of(&home)?;
-        let path = home.key(KeyKind::Agent);
-        let key = KeyFile::load(&path, KeyKind::Agent)
-            .map_err(told)?
-            .signing_key();
+        let path = home.key(kind);
+        let key = KeyFile::load(&path, kind).map_err(told)?.signing_key();
         let key = key.ok_or_else(|| {
             Failure::new(
-                format!("{} holds no agent key", path.display()),
+                format!("{} holds no {kind} key", path.display()),
                 "restore it from a backup",
             )
         })?;
