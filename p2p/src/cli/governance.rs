@@ -19,7 +19,7 @@ const COMMIT_WITHIN: Duration = Duration::from_secs(60);
 #[derive(Debug, Subcommand)]
 pub(super) enum GovernanceCommand {
     /// Write a proposal file for validators to approve
-    Propose(ProposeArgs),
+    Propose(Box<ProposeArgs>),
     /// Approve a proposal with the validator key of this home
     #[command(
         after_help = "A proposal passes at the end of the block in which validators with more than two thirds of the voting power approve it, \
