@@ -8,6 +8,7 @@
 mod agent;
 pub mod auction;
 mod audit;
+mod bench;
 mod bid;
 mod capability;
 mod certificate;
@@ -97,6 +98,9 @@ enum Command {
     Capability(capability::CapabilityCommand),
     /// Re-execute a whole history and compare everything; exits 3 at the first difference
     Audit(audit::AuditArgs),
+    /// Measure on this machine: verifying, proving, whole auctions
+    #[command(subcommand)]
+    Bench(bench::BenchCommand),
 }
 
 impl Cli {
@@ -121,6 +125,7 @@ impl Cli {
             Command::Verify(args) => args.run(),
             Command::Capability(command) => command.run(),
             Command::Audit(args) => args.run(),
+            Command::Bench(command) => command.run(),
         }
     }
 }

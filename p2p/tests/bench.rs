@@ -1,0 +1,248 @@
+//! `tender bench`: what it leaves behind has the shape it promises. Sizes are small; nothing here is about speed.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
+mod common;
+
+use common::{run, tender};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
+
+fn json(path: &Path) -> serde_json::Value {
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+}
+
+fn number(value: &serde_json::Value) -> f64 {
+    value.as_f64().unwrap_or_else(|| panic!("{value}"))
+}
+
+#[test]
+fn verify_leaves_rows_a_table_and_a_page_that_stands_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let (out, file) = (dir.path().join("new/out"), dir.path().join("rows.json"));
+    let said = tender([
+        "bench",
+        "verify",
+        "--n",
+        "1,6",
+        "--cores",
+        "1",
+        "--rounds",
+        "2",
+        "--proofs",
+        "6",
+        "--inputs",
+        "7",
+        "--seed",
+        &"5a".repeat(32),
+        "--out",
+        out.to_str().unwrap(),
+        "--json",
+        file.to_str().unwrap(),
+    ])
+    .ok();
+    assert!(said.contains("naive") && said.contains("arkworks-batch"));
+    assert!(said.contains(&"5a".repeat(32)), "the seed is told: {said}");
+    assert!(
+        !said.contains('\u{1b}'),
+        "plain text when not on a terminal"
+    );
+
+    let data = json(&out.join("results.json"));
+    assert_eq!(data, json(&file), "--json gives the same");
+    let machine = &data["machine"];
+    assert!(machine["compiler"].as_str().unwrap().starts_with("rustc"));
+    assert!(machine["processor"].is_string() && machine["cores"].as_u64() > Some(0));
+    assert_eq!(data["run"]["seed"], "5a".repeat(32));
+    assert_eq!(data["run"]["distinct_proofs"], 6);
+    if machine["optimised"] == false {
+        let warned = data["warnings"].to_string();
+        assert!(warned.contains("optimisation"), "{warned}");
+    }
+
+    let rows = data["rows"].as_array().unwrap();
+    let mut situations: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
+    for row in rows {
+        let engine = row["engine"].as_str().unwrap();
+        let (time, ratio) = (number(&row["us_per_proof"]), number(&row["ratio"]));
+        assert!(time > 0.0 && ratio > 0.0, "{row}");
+        assert_eq!(row["p50"], row["us_per_proof"]);
+        assert!(number(&row["p95"]) >= time, "{row}");
+        if engine == "naive" {
+            assert_eq!(ratio, 1.0, "{row}");
+        }
+        let key: Vec<_> = ["sweep", "cores", "n", "inputs", "bad"]
+            .map(|name| row[name].to_string())
+            .into();
+        assert!(situations.entry(key.join(" ")).or_default().insert(engine));
+    }
+    let engines = BTreeSet::from(["naive", "arkworks-batch"]);
+    assert!(
+        situations.values().all(|there| *there == engines),
+        "every engine in every situation: {situations:#?}"
+    );
+    let values = |name: &str| -> BTreeSet<u64> {
+        rows.iter().map(|row| row[name].as_u64().unwrap()).collect()
+    };
+    assert_eq!(values("n"), BTreeSet::from([1, 6]));
+    assert_eq!(values("bad"), BTreeSet::from([0, 1, 5, 25, 50]));
+    assert!(values("inputs").is_superset(&BTreeSet::from([7, 15])));
+    // and ratios are what they are defined as
+    for row in rows {
+        let naive = rows.iter().find(|it| {
+            it["engine"] == "naive"
+                && ["sweep", "cores", "n", "inputs", "bad"]
+                    .iter()
+                    .all(|name| it[name] == row[name])
+        });
+        let expected = number(&naive.unwrap()["us_per_proof"]) / number(&row["us_per_proof"]);
+        assert!((number(&row["ratio"]) - expected).abs() < 1e-9, "{row}");
+    }
+
+    let csv = fs::read_to_string(out.join("results.csv")).unwrap();
+    let mut lines = csv.lines();
+    let names: Vec<_> = lines.next().unwrap().split(',').collect();
+    assert_eq!(lines.clone().count(), rows.len());
+    for (line, row) in lines.zip(rows) {
+        let cells: Vec<_> = line.split(',').collect();
+        assert_eq!(cells.len(), names.len(), "{line}");
+        let cell = |name: &str| cells[names.iter().position(|it| *it == name).unwrap()];
+        assert_eq!(cell("engine"), row["engine"].as_str().unwrap());
+        assert_eq!(cell("n"), row["n"].to_string());
+        let time: f64 = cell("us_per_proof").parse().unwrap();
+        assert!((time - number(&row["us_per_proof"])).abs() < 0.001);
+    }
+
+    let page = fs::read_to_string(out.join("report.html")).unwrap();
+    assert_eq!(page.matches("<figure>").count(), 4);
+    assert!(page.matches("<polyline").count() >= 8 && page.matches("<svg").count() >= 4);
+    assert!(page.contains("prefers-color-scheme: dark"));
+    assert!(page.contains(&"5a".repeat(32)));
+    for foreign in [
+        "http:", "https:", "//", "<script", "<link", "@import", "url(", "src=",
+    ] {
+        assert!(!page.contains(foreign), "the page has `{foreign}`");
+    }
+    for tag in ["figure", "svg", "table", "div", "ul", "li", "g", "h2"] {
+        let (opened, closed) = (format!("<{tag}"), format!("</{tag}>"));
+        let opened = page.match_indices(&opened).filter(|(at, _)| {
+            let next = page[at + opened.len()..].chars().next();
+            next == Some(' ') || next == Some('>')
+        });
+        assert_eq!(opened.count(), page.matches(&closed).count(), "<{tag}>");
+    }
+}
+
+#[test]
+fn verify_measures_every_size_at_the_percentages_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("rows.json");
+    run(&format!(
+        "bench verify --n 2,7 --cores 1 --bad 0,30,100 --rounds 1 --proofs 6 --inputs 7 --json {}",
+        file.display()
+    ))
+    .ok();
+    let data = json(&file);
+    let mut seen = BTreeMap::new();
+    for row in data["rows"].as_array().unwrap() {
+        if row["sweep"] != "inputs" {
+            let of = (row["n"].as_u64().unwrap(), row["bad"].as_u64().unwrap());
+            seen.insert(of, row["bad_proofs"].as_u64().unwrap());
+        }
+    }
+    let expected = [
+        ((2, 0), 0),
+        ((2, 30), 1),
+        ((2, 100), 2),
+        ((7, 0), 0),
+        ((7, 30), 3),
+        ((7, 100), 7),
+    ];
+    assert_eq!(seen, BTreeMap::from(expected));
+}
+
+#[test]
+fn prove_gives_a_row_for_every_type_and_number_of_cores() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("rows.json");
+    let said = run(&format!(
+        "bench prove --rounds 2 --cores 1,all --json {}",
+        file.display()
+    ))
+    .ok();
+    assert!(said.contains("resources/v1"), "{said}");
+    let data = json(&file);
+    let rows = data["rows"].as_array().unwrap();
+    let types = tender_circuits::types::all();
+    for it in &types {
+        let label = format!("{}/v{}", it.name(), it.version());
+        let of: Vec<_> = rows
+            .iter()
+            .filter(|row| row["type"] == label.as_str())
+            .collect();
+        assert!(!of.is_empty(), "{label}");
+        for row in of {
+            assert!(row["constraints"].as_u64() > Some(1000), "{row}");
+            assert_eq!(row["rounds"], 2);
+            assert!(number(&row["p95_ms"]) >= number(&row["p50_ms"]), "{row}");
+            if row["cores"] == 1 {
+                assert_eq!(row["speedup"], 1.0);
+            }
+        }
+    }
+}
+
+#[test]
+fn auction_measures_a_network_and_says_which_rows_are_computed() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("rows.json");
+    let said = run(&format!(
+        "bench auction --validators 1 --bids 3 --json {}",
+        file.display()
+    ))
+    .ok();
+    assert!(said.contains("off (computed)"), "{said}");
+    let data = json(&file);
+    let rows = data["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), 2);
+    let (on, off) = (&rows[0], &rows[1]);
+    assert_eq!(
+        (&on["sealing"], &on["basis"]),
+        (&"on".into(), &"measured".into())
+    );
+    assert_eq!(off["sealing"], "off");
+    assert!(off["basis"].as_str().unwrap().starts_with("computed"));
+    for row in rows {
+        assert_eq!((&row["validators"], &row["bids"]), (&1.into(), &3.into()));
+        assert!(row["won"].as_u64() > Some(0) && number(&row["bids_per_second"]) > 0.0);
+    }
+    let difference = number(&on["close_to_certificate_s"]) - number(&off["close_to_certificate_s"]);
+    assert!(
+        difference >= 0.0 && difference <= number(&on["reveal_s"]) + 1e-9,
+        "{on} {off}"
+    );
+}
+
+#[test]
+fn wrong_arguments_are_refused_before_anything_is_measured() {
+    for (line, says) in [
+        ("bench verify --n 0", "0 is not in"),
+        ("bench verify --bad 101", "101 is not in"),
+        ("bench verify --inputs 6", "7 to 22 public inputs"),
+        ("bench verify --seed 5a", "64 hex digits"),
+        ("bench verify --cores 0", "number of cores"),
+        ("bench verify --json /no/such/place/x.json", "no directory"),
+        ("bench prove --rounds 0", "0 is not in"),
+        ("bench auction --validators 0", "0 is not in"),
+    ] {
+        run(line).fails(2, &[says]);
+    }
+}
