@@ -335,3 +335,155 @@ fn everything_by_hand_and_a_leased_machine_bids_again_with_what_is_left() {
     ))
     .ok();
 }
+
+/// This machine as it is: seen, attested, handed over sealed, bid with, and revoked.
+#[test]
+fn this_machine_is_inventoried_attested_under_seal_and_bids() {
+    let net = Net::new();
+    let at = |name: &str| net.dir.path().join(name).display().to_string();
+    let (inventory, handed) = (at("box.json"), at("handed-over.json"));
+    let seen = run(&format!(
+        "inventory --region uk --skill docker --gpu-model none --bandwidth-mbps 100 --output {inventory}"
+    ))
+    .ok();
+    for says in [
+        "cpu_milli",
+        "logical processors",
+        "memory_mib",
+        "left out by",
+        "issuer attest",
+    ] {
+        assert!(seen.contains(says), "{seen}");
+    }
+    let printed =
+        run("inventory --region uk --skill docker --gpu-model none --bandwidth-mbps 100 --json")
+            .json();
+    let written: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(&inventory).unwrap()).unwrap();
+    assert_eq!(printed["serial"], written["serial"]);
+    assert_eq!(
+        printed["attributes"]["cpu_milli"],
+        written["attributes"]["cpu_milli"]
+    );
+    run(&format!("inventory --output {inventory}")).fails(1, &["exists", "next:"]);
+    run("inventory --region mars").fails(2, &["mars", "eu-west", "next:"]);
+    // Without a region there is no attestation: the file says nothing of it, and the issuer is told what is missing.
+    let partial = at("partial.json");
+    let said = run(&format!("inventory --gpu-model none --output {partial}")).ok();
+    assert!(
+        said.contains("not known: region") && said.contains("cannot attest it without: region"),
+        "{said}"
+    );
+
+    let ann = net.key("agent-ann");
+    let attest = |file: &str, flags: &str| {
+        let line =
+            format!("issuer attest --inventory {file} --holder {ann} --output {handed} {flags}");
+        net.as_("issuer-acme-labs", &line)
+    };
+    attest(&partial, "").fails(1, &["partial.json", "region", "next:"]);
+    let weak = format!("01{}", "0".repeat(62));
+    let line = format!("issuer attest {inventory} --holder {weak} --output {handed}");
+    net.as_("issuer-acme-labs", &line)
+        .fails(1, &["malformed or weak", "keys show"]);
+    assert!(!Path::new(&handed).exists());
+    let attested = attest(&inventory, "--json").json();
+    let record = attested["record"].as_str().unwrap().to_owned();
+
+    // What travels shows nothing; what the issuer keeps names only what revoking needs.
+    let sealed = std::fs::read_to_string(&handed).unwrap();
+    let serial = written["serial"].as_str().unwrap();
+    for hidden in [serial, "attributes", "salt", "cpu_milli", "acme-labs"] {
+        assert!(!sealed.contains(hidden), "{hidden} in {sealed}");
+    }
+    let kept = std::fs::read_to_string(&record).unwrap();
+    assert!(
+        kept.contains(serial) && !kept.contains("attributes") && !kept.contains("salt"),
+        "{kept}"
+    );
+    let mode = |path: &str| {
+        std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(path).unwrap().permissions())
+            & 0o777
+    };
+    assert_eq!((mode(&record), mode(&handed)), (0o600, 0o600));
+
+    // The wrong home cannot open it and says whose it is; the right one shows what it is attested for.
+    let place = |who: &str| {
+        let directory = net.home(who).join("credentials");
+        std::fs::create_dir_all(&directory).unwrap();
+        std::fs::copy(&handed, directory.join("box.json")).unwrap();
+        directory.join("box.json")
+    };
+    let empty = net.as_("agent-bob", "credentials").ok();
+    assert!(empty.contains("no credentials"), "{empty}");
+    let stray = place("agent-bob");
+    net.as_("agent-bob", "credentials")
+        .fails(1, &["box.json", &ann, "is sealed to"]);
+    std::fs::remove_file(stray).unwrap();
+    let own = place("agent-ann");
+    let listed = net.as_("agent-ann", "credentials --json").json();
+    let listed = &listed.as_array().unwrap()[0];
+    assert_eq!(
+        (listed["serial"].as_str(), listed["issuer"].as_str()),
+        (Some(serial), Some("acme-labs"))
+    );
+    assert_eq!(
+        listed["attributes"]["cpu_milli"],
+        written["attributes"]["cpu_milli"]
+    );
+    assert_eq!(
+        (listed["kind"].as_str(), listed["expired"].as_bool()),
+        (Some("proof"), Some(false))
+    );
+    let listed = net.as_("agent-ann", "credentials").ok();
+    assert!(
+        listed.contains(serial) && listed.contains("acme-labs") && listed.contains("cpu_milli"),
+        "{listed}"
+    );
+
+    // The bid opens it in memory; the file stays as it came.
+    let needs = json!({ "cpu_milli": 500, "memory_mib": 64, "region": "uk", "skills": "docker" });
+    let file = net.write(
+        "auction.json",
+        &json!({
+            "title": "on this machine", "bidding_seconds": 6, "lease_seconds": 3600,
+            "tasks": [{ "name": "job", "class": "any", "reserve": 100 }],
+            "classes": { "any": { "requires": [{ "type": "resources/v1", "needs": needs }] } },
+        }),
+    );
+    let opened = net
+        .as_("opener", &format!("auction open {file} --json"))
+        .json();
+    let id = opened["auction"].as_str().unwrap().to_owned();
+    net.wait(&id, "bidding");
+    let bid = net
+        .as_("agent-ann", &format!("bid {} --price job=40", &id[..8]))
+        .ok();
+    assert!(bid.contains(serial) && bid.contains("is in block"), "{bid}");
+    assert_eq!(std::fs::read_to_string(&own).unwrap(), sealed);
+
+    // Damage is refused wherever it is.
+    let half = &sealed[..sealed.len() / 2];
+    let other = if sealed.contains("a\"\n}") {
+        "b\"\n}"
+    } else {
+        "a\"\n}"
+    };
+    let changed = format!("{}{other}", &sealed[..sealed.trim_end().len() - 4]);
+    for (bad, says) in [(half, "no sealed credential"), (&changed, "changed or cut")] {
+        std::fs::write(&own, bad).unwrap();
+        net.as_("agent-ann", "credentials")
+            .fails(1, &["box.json", says, "next:"]);
+    }
+    std::fs::write(&own, &sealed).unwrap();
+
+    // The record revokes, once; so would the file that was handed out, from this issuer's home only.
+    net.as_("opener", &format!("issuer revoke {handed}"))
+        .fails(1, &["not sealed from this home"]);
+    net.as_("opener", &format!("issuer revoke {inventory}"))
+        .fails(1, &["neither"]);
+    net.as_("issuer-acme-labs", &format!("issuer revoke {record}"))
+        .ok();
+    net.as_("issuer-acme-labs", &format!("issuer revoke {handed}"))
+        .fails(1, &["revoked already"]);
+}

@@ -41,6 +41,8 @@ fn wrong_flags_exit_2_and_help_is_for_people() {
         "certificate x",
         "testnet --output x --validators 0",
         "issuer attest x --holder me --output y",
+        "inventory --bandwidth-mbps fast",
+        "inventory --region mars",
         "auction open",
     ] {
         let ran = run(line);
@@ -67,6 +69,8 @@ fn wrong_flags_exit_2_and_help_is_for_people() {
         "testnet",
         "start",
         "keys new",
+        "inventory",
+        "credentials",
         "issuer attest",
         "issuer revoke",
         "auction open",
@@ -93,6 +97,8 @@ fn wrong_flags_exit_2_and_help_is_for_people() {
         run(&format!("{command} --help")).ok();
     }
     for command in [
+        "inventory",
+        "credentials",
         "auction list",
         "auction show",
         "status",

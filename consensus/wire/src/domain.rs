@@ -113,6 +113,8 @@ tags! {
     SealSeed = "tender/1/seal/seed",
     /// Seal: key of the body's AEAD.
     SealBody = "tender/1/seal/body",
+    /// A credential sealed to its holder: what the key schedule is bound to.
+    SealCredential = "tender/1/seal/credential",
     /// Merkle leaf.
     MerkleLeaf = "tender/1/merkle/leaf",
     /// Merkle inner node.

@@ -56,6 +56,15 @@ impl PublicKey {
             .map_err(|_| SignatureError::BadSignature)
     }
 
+    /// The same key as an X25519 public key, to encrypt to whoever signs with it. Using one key pair for both is
+    /// analysed in <https://eprint.iacr.org/2021/509> (for the key encapsulation of RFC 9180).
+    ///
+    /// # Errors
+    /// [`SignatureError::BadKey`] if it is no curve point or has small order.
+    pub fn agreement_key(&self) -> Result<[u8; 32], SignatureError> {
+        Ok(self.parse_point()?.to_montgomery().to_bytes())
+    }
+
     fn parse_point(&self) -> Result<VerifyingKey, SignatureError> {
         match VerifyingKey::from_bytes(&self.0) {
             Ok(key) if !key.is_weak() && self.is_reduced() => Ok(key),
@@ -90,6 +99,11 @@ impl SecretKey {
     /// The public half.
     pub fn public(&self) -> PublicKey {
         PublicKey(self.0.verifying_key().to_bytes())
+    }
+
+    /// The secret of [`PublicKey::agreement_key`], wiped when dropped.
+    pub fn agreement_secret(&self) -> zeroize::Zeroizing<[u8; 32]> {
+        zeroize::Zeroizing::new(self.0.to_scalar_bytes())
     }
 
     /// Signs `hash(tag, [chain, message])`.

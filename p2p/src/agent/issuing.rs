@@ -4,6 +4,7 @@ use super::{actor::Actor, bidding::random, error::Failure};
 use crate::documents::{
     credential::{Content, CredentialFile},
     inventory::InventoryFile,
+    issued::{Handle, IssuedFile},
     names::Names,
 };
 use std::time::Duration;
@@ -28,8 +29,8 @@ pub struct Request<'a> {
     pub kind: EvidenceKind,
 }
 
-/// Attests machines: posts the leaves of credentials and waits for their blocks; signs attestations (which need no block). Gives the
-/// holders' files in the order asked for, with the block of the leaf.
+/// Attests machines: [`draft`] and [`post`] in one, for callers that hand over the credentials themselves. Gives them in the order asked
+/// for, with the block of the leaf.
 ///
 /// # Errors
 /// [`Failure`]: a problem of an inventory, or the chain's refusal.
@@ -38,10 +39,42 @@ pub fn attest(
     names: &Names,
     requests: &[Request<'_>],
 ) -> Result<Vec<(CredentialFile, Option<Height>)>, Failure> {
-    let drafts = requests.iter().map(|request| draft(issuer, names, request));
-    let drafts = drafts.collect::<Result<Vec<_>, _>>()?;
+    let drafts = draft(issuer, names, requests)?;
+    let posted = post(issuer, &drafts)?;
+    let heights = posted.into_iter().map(|posted| posted.map(|it| it.height));
+    Ok(drafts.into_iter().zip(heights).collect())
+}
+
+/// Makes credentials and signs attestations, in the order asked for. An attestation is complete; a credential is worth nothing until its
+/// leaf is [posted](post).
+///
+/// # Errors
+/// [`Failure`]: a problem of an inventory or a holder's key, or an issuer that is not listed.
+pub fn draft(
+    issuer: &Actor,
+    names: &Names,
+    requests: &[Request<'_>],
+) -> Result<Vec<CredentialFile>, Failure> {
+    let drafts = requests.iter();
+    drafts.map(|it| draft_one(issuer, names, it)).collect()
+}
+
+/// Where a credential's leaf stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Posted {
+    /// Its block.
+    pub height: Height,
+    /// Its place in the registry.
+    pub index: u32,
+}
+
+/// Posts the leaves of credentials and waits for their blocks; `None` for an attestation, which needs no block.
+///
+/// # Errors
+/// [`Failure`]: the chain's refusal of the first it refuses.
+pub fn post(issuer: &Actor, drafts: &[CredentialFile]) -> Result<Vec<Option<Posted>>, Failure> {
     let issue = |file: &CredentialFile| match &file.content {
-        Content::Credential { credential, .. } => Some(Action::Issue {
+        Content::Credential { credential } => Some(Action::Issue {
             commitment: credential.commitment(),
             asset: credential.asset,
         }),
@@ -49,24 +82,31 @@ pub fn attest(
     };
     let actions = drafts.iter().filter_map(issue).collect();
     let mut heights = issuer.act_all(actions, COMMIT_WITHIN)?.into_iter();
-    let posted = |mut file: CredentialFile| {
-        let mut height = None;
-        if let Content::Credential {
-            credential,
-            leaf_index,
-        } = &mut file.content
-        {
-            height = heights.next();
-            *leaf_index = issuer.client.leaf(&credential.leaf())?.index;
+    let posted = |file: &CredentialFile| match &file.content {
+        Content::Credential { credential } => {
+            let missing = || Failure::new("a leaf has no block", "please report this");
+            let height = heights.next().ok_or_else(missing)?;
+            let index = issuer.client.leaf(&credential.leaf())?.index;
+            Ok(Some(Posted { height, index }))
         }
-        Ok((file, height))
+        Content::Attestation(_) => Ok(None),
     };
-    drafts.into_iter().map(posted).collect()
+    drafts.iter().map(posted).collect()
 }
 
-/// The file, as yet without its place in the registry.
-fn draft(issuer: &Actor, names: &Names, request: &Request<'_>) -> Result<CredentialFile, Failure> {
+fn draft_one(
+    issuer: &Actor,
+    names: &Names,
+    request: &Request<'_>,
+) -> Result<CredentialFile, Failure> {
     let (index, name) = issuer_of(issuer, names)?;
+    request.holder.check().map_err(|_| {
+        let what = format!("the holder's key {} is malformed or weak", request.holder);
+        Failure::new(
+            what,
+            "ask the holder for the agent key of `tender keys show`",
+        )
+    })?;
     let (capability, attributes) = request
         .machine
         .resolve(names)
@@ -100,7 +140,6 @@ fn draft(issuer: &Actor, names: &Names, request: &Request<'_>) -> Result<Credent
             };
             Content::Credential {
                 credential: credential.salted(&random()?),
-                leaf_index: 0,
             }
         }
     };
@@ -114,16 +153,29 @@ fn draft(issuer: &Actor, names: &Names, request: &Request<'_>) -> Result<Credent
     })
 }
 
-/// Revokes what a credential file holds, and waits for the block.
+/// Revokes what a record names, and waits for the block.
 ///
 /// # Errors
 /// [`Failure`] with the chain's reason.
-pub fn revoke(issuer: &Actor, file: &CredentialFile) -> Result<Height, Failure> {
-    let action = match &file.content {
-        Content::Credential { leaf_index, .. } => Action::Revoke { index: *leaf_index },
-        Content::Attestation(attestation) => Action::RevokeAttestation {
-            asset: attestation.asset,
-            serial: attestation.serial,
+pub fn revoke(issuer: &Actor, record: &IssuedFile) -> Result<Height, Failure> {
+    if record.chain != issuer.chain {
+        let (there, here) = (record.chain.short(), issuer.chain.short());
+        return Err(Failure::new(
+            format!("the record is of chain {there}, this home is on chain {here}"),
+            "name the home and the peer of that chain",
+        ));
+    }
+    let action = match &record.handle {
+        Handle::Leaf {
+            index: Some(index), ..
+        } => Action::Revoke { index: *index },
+        // Its issuer ended between posting and writing the place down.
+        Handle::Leaf { leaf, index: None } => Action::Revoke {
+            index: issuer.client.leaf(leaf)?.index,
+        },
+        Handle::Attestation { number } => Action::RevokeAttestation {
+            asset: record.asset,
+            serial: *number,
         },
     };
     issuer.act(action, COMMIT_WITHIN).map(|(_, height)| height)

@@ -7,6 +7,7 @@
 //! | [`prover`] | proving keys of a home |
 //! | [`bidding`] | from prices by name to a sealed, proven, signed bid in a block |
 //! | [`issuing`] | the issuer's side: attest, revoke |
+//! | [`machine`] | what this machine has, as an issuer is to attest it |
 //! | [`standing`] | an agent that stands by: bids, accepts, runs a command, delivers |
 //! | [`error`] | how all of it fails: what happened, what to do next |
 //!
@@ -18,6 +19,7 @@ pub mod bidding;
 pub mod client;
 pub mod error;
 pub mod issuing;
+pub mod machine;
 pub mod prover;
 pub mod standing;
 

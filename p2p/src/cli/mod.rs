@@ -12,10 +12,12 @@ mod bench;
 mod bid;
 mod capability;
 mod certificate;
+mod credentials;
 pub mod dev;
 mod explain;
 mod governance;
 mod hints;
+mod inventory;
 mod issuer;
 mod keys;
 mod life;
@@ -28,7 +30,7 @@ pub mod testnet;
 pub mod verify;
 pub mod words;
 
-use crate::agent::{actor, bidding, client, error, issuing, prover};
+use crate::agent::{actor, bidding, client, error, issuing, machine, prover};
 use clap::{Parser, Subcommand};
 use error::Failure;
 use std::process::ExitCode;
@@ -64,6 +66,10 @@ enum Command {
     /// Make and show keys
     #[command(subcommand)]
     Keys(keys::KeysCommand),
+    /// Show what this machine has, and write the inventory file an issuer attests
+    Inventory(inventory::InventoryArgs),
+    /// Show what this home's agent is attested for
+    Credentials(credentials::CredentialsArgs),
     /// Attest machines, and revoke what was attested (issuers)
     #[command(subcommand)]
     Issuer(issuer::IssuerCommand),
@@ -110,6 +116,8 @@ impl Cli {
             Command::Testnet(args) => args.run(),
             Command::Start(args) => args.run(),
             Command::Keys(command) => command.run(),
+            Command::Inventory(args) => args.run(),
+            Command::Credentials(args) => args.run(),
             Command::Issuer(command) => command.run(),
             Command::Auction(command) => command.run(),
             Command::Bid(args) => args.run(),

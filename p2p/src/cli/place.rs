@@ -21,9 +21,9 @@ use std::{
     thread::sleep,
     time::{Duration, Instant},
 };
-use tender_auction::{outcome::OutcomeRecord, task::AuctionSpec};
+use tender_auction::{genesis::Genesis, outcome::OutcomeRecord, task::AuctionSpec};
 use tender_circuits::Circuits;
-use tender_wire::{AuctionId, PublicKey};
+use tender_wire::{AuctionId, PublicKey, SecretKey};
 
 /// How long a peer that is behind or alone may take to be neither: one that has just started needs some seconds.
 const CATCH_UP: Duration = Duration::from_secs(5);
@@ -109,6 +109,22 @@ impl Place {
     }
 
     fn signer(&self, kind: KeyKind) -> Result<Actor, Failure> {
+        let (genesis, key) = self.identity(kind)?;
+        let actor = Actor {
+            client: self.client()?,
+            chain: genesis.chain_id(),
+            genesis,
+            key,
+        };
+        self.check_peer(&actor)?;
+        Ok(actor)
+    }
+
+    /// The home's chain and one of its keys, without a peer.
+    ///
+    /// # Errors
+    /// [`Failure`] if key or genesis are missing.
+    pub fn identity(&self, kind: KeyKind) -> Result<(Genesis, SecretKey), Failure> {
         let home = self.home()?;
         let (home, _) = Home::open(&home).map_err(told)?;
         let genesis = genesis_of(&home)?;
@@ -120,14 +136,7 @@ impl Place {
                 "restore it from a backup",
             )
         })?;
-        let actor = Actor {
-            client: self.client()?,
-            chain: genesis.chain_id(),
-            genesis,
-            key,
-        };
-        self.check_peer(&actor)?;
-        Ok(actor)
+        Ok((genesis, key))
     }
 
     /// Refuses a peer that could pass nothing on: of another chain, without neighbours, or far behind. It is given [`CATCH_UP`].

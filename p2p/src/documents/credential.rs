@@ -1,13 +1,21 @@
 //! What an issuer hands to a holder: a credential to prove from, or a signed attestation to show.
 //!
-//! Both are written 0600: a credential is secret (its attributes and salt are what proofs hide); an attestation is only the
-//! holder's business until it bids.
+//! Both travel and rest [sealed](super::sealed) to the holder's agent key: a credential is secret (its attributes and salt are what
+//! proofs hide); an attestation is only the holder's business until it bids. Invariant: none is ever written in plain; readers open
+//! the files of a home in memory.
 
-use super::{FileError, names::Names, read_json};
+use super::{
+    Access, FileError,
+    names::Names,
+    parse_json, read_text,
+    sealed::{self, MAX_SEALED_FILE_BYTES, OpenError, SealError, SealedFile},
+    write_json,
+};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
-use tender_circuits::{Attestation, Credential, EvidenceKind, IssuerIndex, IssuerMask};
+use tender_circuits::{Attestation, Claim, Credential, EvidenceKind, IssuerIndex, IssuerMask};
 use tender_wire::{ChainId, FieldBytes, PublicKey, SecretKey, TypeId, UnixTime};
+use zeroize::Zeroizing;
 
 /// Most credential files read from one directory.
 pub const MAX_CREDENTIALS: usize = 4096;
@@ -39,8 +47,6 @@ pub enum Content {
     Credential {
         /// The credential.
         credential: Credential,
-        /// Where its leaf stands: what `issuer revoke` names.
-        leaf_index: u32,
     },
     /// Itself, in plain.
     Attestation(Attestation),
@@ -94,18 +100,6 @@ impl CredentialFile {
 
     /// `serial-issuer-type-kind.json`, of characters that are plain everywhere.
     pub fn file_name(&self) -> String {
-        let plain = |text: &str| -> String {
-            text.chars()
-                .map(|c| {
-                    if c.is_ascii_alphanumeric() || c == '-' {
-                        c
-                    } else {
-                        '_'
-                    }
-                })
-                .take(64)
-                .collect()
-        };
         let kind = match self.kind() {
             EvidenceKind::Proof => "credential",
             EvidenceKind::Attestation => "attestation",
@@ -119,16 +113,40 @@ impl CredentialFile {
     }
 }
 
+/// A text as part of a file name: of characters that are plain everywhere, at most 64.
+pub fn plain(text: &str) -> String {
+    let safe = |c: char| {
+        if c.is_ascii_alphanumeric() || c == '-' {
+            c
+        } else {
+            '_'
+        }
+    };
+    text.chars().map(safe).take(64).collect()
+}
+
 /// The usable credentials of a directory, in name order: of this chain and of the holder whose agent key this is.
 ///
 /// # Errors
-/// [`FileError`] for a file that is not a credential, is of another chain or of another holder.
+/// [`FileError`] for a file that is not a sealed credential, is of another chain or of another holder, or does not open.
 pub fn read_all(
     directory: &Path,
     chain: &ChainId,
     key: &SecretKey,
 ) -> Result<Vec<CredentialFile>, FileError> {
-    let holder = key.public();
+    let files = read_each(directory, chain, key)?;
+    Ok(files.into_iter().map(|(_, file)| file).collect())
+}
+
+/// [`read_all`], each with its path.
+///
+/// # Errors
+/// As for [`read_all`].
+pub fn read_each(
+    directory: &Path,
+    chain: &ChainId,
+    key: &SecretKey,
+) -> Result<Vec<(PathBuf, CredentialFile)>, FileError> {
     let mut paths: Vec<PathBuf> = match std::fs::read_dir(directory) {
         Ok(entries) => entries.filter_map(|e| e.ok().map(|e| e.path())).collect(),
         Err(_) => Vec::new(), // no directory: no credentials yet
@@ -136,55 +154,83 @@ pub fn read_all(
     paths.retain(|path| path.extension().is_some_and(|e| e == "json"));
     paths.sort();
     paths.truncate(MAX_CREDENTIALS);
-    let mut files = Vec::new();
-    for path in paths {
-        let file: CredentialFile = read_json(&path)?;
-        if file.chain != *chain {
-            let problem = format!(
-                "is for chain {}, this home is on chain {}",
-                file.chain.short(),
-                chain.short()
-            );
-            return Err(FileError::whole(
-                &path,
-                problem,
-                "move the file away; ask the issuer to attest on this chain",
-            ));
-        }
-        if file.holder() != holder {
-            let problem = format!(
-                "was given to {}, this home's agent key is {holder}",
-                file.holder()
-            );
-            return Err(FileError::whole(
-                &path,
-                problem,
-                "move the file to its holder's home",
-            ));
-        }
-        files.push(file);
-    }
-    Ok(files)
+    let open = |path: PathBuf| {
+        let file = read_sealed(&path)?;
+        let file = file.open(chain, key).map_err(|e| not_opened(&path, &e))?;
+        Ok((path, file))
+    };
+    paths.into_iter().map(open).collect()
 }
 
-/// Says what a credential is, for people.
-pub fn describe(file: &CredentialFile, names: &Names) -> String {
-    let attested = match &file.content {
-        Content::Credential { credential, .. } => &credential.attributes,
+/// A sealed file, unopened.
+///
+/// # Errors
+/// [`FileError`] if it cannot be read or is something else. Nothing of the file is quoted: it may be a secret in plain.
+pub fn read_sealed(path: &Path) -> Result<SealedFile, FileError> {
+    const NEXT: &str = "ask the issuer for the file that `tender issuer attest` writes";
+    let text = Zeroizing::new(read_text(path)?);
+    if text.len() > MAX_SEALED_FILE_BYTES {
+        let problem =
+            format!("is larger than {MAX_SEALED_FILE_BYTES} bytes: no sealed credential is");
+        return Err(FileError::whole(path, problem, NEXT));
+    }
+    parse_json(path, &text).map_err(|e| {
+        let problem = format!("is no sealed credential (`{}`)", sealed::FORMAT);
+        FileError {
+            line: e.line,
+            ..FileError::whole(path, problem, NEXT)
+        }
+    })
+}
+
+fn not_opened(path: &Path, error: &OpenError) -> FileError {
+    let next = match error {
+        OpenError::OtherHolder { .. } => "move the file to its holder's home",
+        OpenError::OtherChain { .. } => {
+            "move the file away; ask the issuer to attest on this chain"
+        }
+        OpenError::Content { .. } => "use the version of the issuer, or ask it to attest again",
+        _ => "ask the issuer for the file again",
+    };
+    FileError::whole(path, error.to_string(), next)
+}
+
+/// Seals a credential and writes it for its holder; `seed` must be random and used once. Gives what was written.
+///
+/// # Errors
+/// [`FileError`] if it cannot be sealed or written.
+pub fn hand_over(
+    path: &Path,
+    file: &CredentialFile,
+    seed: &[u8; 32],
+) -> Result<SealedFile, FileError> {
+    let sealed = SealedFile::seal(file, seed)
+        .map_err(|e| FileError::whole(path, e.to_string(), not_sealed(&e)))?;
+    write_json(path, &sealed, Access::Private)?;
+    Ok(sealed)
+}
+
+/// What to do about a credential that cannot be sealed.
+pub fn not_sealed(error: &SealError) -> &'static str {
+    match error {
+        SealError::BadHolder(_) => "ask the holder for the agent key of `tender keys show`",
+        SealError::TooLarge { .. } => "shorten what the inventory says about the machine",
+        SealError::Cipher => "please report this",
+    }
+}
+
+/// The attested values.
+pub fn attested(file: &CredentialFile) -> &Claim {
+    match &file.content {
+        Content::Credential { credential } => &credential.attributes,
         Content::Attestation(attestation) => &attestation.claim,
-    };
-    let Some(record) = names.type_of(&file.type_id) else {
-        return format!(
-            "{} of an unknown type {}",
-            file.serial,
-            file.type_id.short()
-        );
-    };
-    let schema = names.attribute_schema(record);
-    format!(
-        "{}, attested by {}: {}",
-        file.serial,
-        file.issuer,
-        schema.line(attested)
-    )
+    }
+}
+
+/// Says what is attested, for people.
+pub fn describe(file: &CredentialFile, names: &Names) -> String {
+    match names.type_of(&file.type_id) {
+        Some(record) => names.attribute_schema(record).line(attested(file)),
+        None => format!("of an unknown type {}", file.type_id.short()),
+    }
 }

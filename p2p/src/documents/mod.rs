@@ -1,4 +1,4 @@
-//! The documents people write and keep: auctions, inventories, bids, price files, credentials and attestations, as JSON.
+//! The documents people write and keep: auctions, inventories, bids, price files, sealed credentials and attestations, as JSON.
 //!
 //! Everything goes by name (tasks, skills, regions, issuers); [`names`] turns names into what the chain stores. Invariants:
 //! unknown fields are refused; an error says which file, where in it, the value found and what to do next; a file is
@@ -9,8 +9,10 @@ pub mod bid;
 pub mod credential;
 pub mod error;
 pub mod inventory;
+pub mod issued;
 pub mod names;
 pub mod prices;
+pub mod sealed;
 
 #[cfg(test)]
 mod tests;

@@ -7,6 +7,7 @@ use super::{
 use crate::{
     cli::{
         actor::Actor,
+        bidding::random,
         client::Client,
         error::Failure,
         issuing::{self, Request},
@@ -15,7 +16,10 @@ use crate::{
         start::start_home,
         testnet::Testnet,
     },
-    documents::{Access, credential::CredentialFile, names::Names, write_json},
+    documents::{
+        credential::{CredentialFile, hand_over},
+        names::Names,
+    },
     node::NodeHandle,
 };
 use std::{
@@ -250,7 +254,7 @@ impl Stage {
                     "check that it is yours",
                 )
             })?;
-            write_json(&directory.join(file.file_name()), file, Access::Private)?;
+            hand_over(&directory.join(file.file_name()), file, &random()?)?;
             let how = match height {
                 Some(height) => format!("credential in block {height}"),
                 None => "signed attestation, in plain".into(),
