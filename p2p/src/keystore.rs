@@ -2,15 +2,20 @@
 //!
 //! ```json
 //! { "format": 1, "kind": "consensus", "public": "<64 hex>", "protection": "none", "secret": "<64 hex>" }
+//! { "format": 1, "kind": "agent", "public": "<64 hex>", "protection": "argon2id-chacha20poly1305",
+//!   "kdf": { "salt": "<32 hex>", "memory_kib": 65536, "passes": 3, "lanes": 4 }, "secret": "<96 hex>" }
 //! ```
 //!
 //! Invariants: a key file is created whole or not at all and never overwritten; it is read only if nobody but its owner
 //! can read it or enter its directory; the secret is wiped from memory after use and appears in no `Debug`, log,
-//! error or argument. `public` is derived again on reading, so a damaged file is noticed. `protection` is the place for
-//! encryption; so far only `none` is known.
+//! error or argument. `public` is derived again on reading, so a damaged file is noticed. A file protected by a [`passphrase`] is opened with
+//! the one in the file that `TENDER_PASSPHRASE_FILE` names.
+
+pub mod passphrase;
 
 use crate::files;
 use libp2p::{PeerId, identity::Keypair};
+use passphrase::{Kdf, PROTECTION, Passphrase};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::{
@@ -121,6 +126,30 @@ pub enum KeyError {
         /// The path.
         path: PathBuf,
     },
+    /// Protected, and no passphrase was given.
+    #[error(
+        "{path} is protected by a passphrase, and none was given\n  next: put it into a file of mode 0600, and name that file: `tender keys show --passphrase-file FILE` tries it, every other command takes TENDER_PASSPHRASE_FILE=FILE from the environment", path = path.display()
+    )]
+    Locked {
+        /// The path.
+        path: PathBuf,
+    },
+    /// Protected by another passphrase.
+    #[error(
+        "the passphrase in {file} does not open {path}\n  next: name the file with the right one: `tender keys show --passphrase-file FILE` tries it, every other command takes TENDER_PASSPHRASE_FILE=FILE from the environment", path = path.display(), file = file.display()
+    )]
+    WrongPassphrase {
+        /// The path.
+        path: PathBuf,
+        /// Where the passphrase is from.
+        file: PathBuf,
+    },
+    /// Empty, or longer than anyone's.
+    #[error("{path} holds no passphrase: it is empty, or longer than 1024 bytes", path = path.display())]
+    BadPassphrase {
+        /// The file.
+        path: PathBuf,
+    },
     /// The system refused.
     #[error("cannot {action} {path}: {source}", path = path.display())]
     Io {
@@ -156,6 +185,8 @@ struct Content<'a> {
     public: &'a str,
     #[serde(borrow)]
     protection: &'a str,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    kdf: Option<Kdf<'a>>,
     #[serde(borrow)]
     secret: &'a str,
 }
@@ -165,14 +196,14 @@ impl KeyFile {
     ///
     /// # Errors
     /// [`KeyError::Exists`] if the file exists; [`KeyError::TooOpen`] if others may enter the directory.
-    pub fn create(path: &Path, kind: KeyKind) -> Result<KeyFile, KeyError> {
+    pub fn create(
+        path: &Path,
+        kind: KeyKind,
+        passphrase: Option<&Passphrase>,
+    ) -> Result<KeyFile, KeyError> {
         let mut secret = Zeroizing::new([0; 32]);
-        getrandom::fill(secret.as_mut()).map_err(|e| KeyError::Io {
-            path: path.into(),
-            action: "find randomness for",
-            source: io::Error::other(e.to_string()),
-        })?;
-        Self::create_from(path, kind, secret)
+        fill(path, secret.as_mut())?;
+        Self::create_from(path, kind, secret, passphrase)
     }
 
     /// Creates a key file from a given secret: for tests and for chains that are to be the same every time.
@@ -183,6 +214,7 @@ impl KeyFile {
         path: &Path,
         kind: KeyKind,
         secret: Zeroizing<[u8; 32]>,
+        passphrase: Option<&Passphrase>,
     ) -> Result<KeyFile, KeyError> {
         let io = |path: &Path, action, source| KeyError::Io {
             path: path.into(),
@@ -198,37 +230,94 @@ impl KeyFile {
         )?;
 
         let public = public_part(kind, &secret);
-        let secret_hex = Zeroizing::new(hex::encode(secret.as_ref()));
-        let content = Content {
-            format: FORMAT,
+        let made = KeyFile {
             kind,
-            public: &public.to_string(),
-            protection: UNPROTECTED,
-            secret: &secret_hex,
+            public,
+            secret,
         };
-        // Large enough never to be moved, which would leave a copy behind.
-        let mut text = Zeroizing::new(Vec::with_capacity(1024));
-        serde_json::to_writer_pretty(&mut *text, &content)
-            .map_err(|e| io(path, "write", e.into()))?;
-        text.push(b'\n');
+        let text = made.text(path, passphrase)?;
         match files::create_new(path, &text) {
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
                 return Err(KeyError::Exists { path: path.into() });
             }
             other => other.map_err(|e| io(path, "write", e))?,
         }
-        Ok(KeyFile {
-            kind,
-            public,
-            secret,
+        Ok(made)
+    }
+
+    /// The content of its file.
+    fn text(
+        &self,
+        path: &Path,
+        passphrase: Option<&Passphrase>,
+    ) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+        let failed = |reason: &str| KeyError::Io {
+            path: path.into(),
+            action: "protect",
+            source: io::Error::other(reason.to_owned()),
+        };
+        let public = self.public.to_string();
+        let mut salt = [0; 16];
+        fill(path, &mut salt)?;
+        let salt = hex::encode(salt);
+        let kdf = passphrase.map(|_| Kdf::with(&salt));
+        let secret = match (passphrase, &kdf) {
+            (Some(passphrase), Some(kdf)) => {
+                let sealed = kdf.seal(passphrase, (self.kind, &public), &self.secret);
+                hex::encode(sealed.ok_or_else(|| failed("is there enough memory?"))?)
+            }
+            _ => hex::encode(self.secret.as_ref()),
+        };
+        let secret = Zeroizing::new(secret);
+        let content = Content {
+            format: FORMAT,
+            kind: self.kind,
+            public: &public,
+            protection: if kdf.is_some() {
+                PROTECTION
+            } else {
+                UNPROTECTED
+            },
+            kdf,
+            secret: &secret,
+        };
+        // Large enough never to be moved, which would leave a copy behind.
+        let mut text = Zeroizing::new(Vec::with_capacity(1024));
+        serde_json::to_writer_pretty(&mut *text, &content).map_err(|e| failed(&e.to_string()))?;
+        text.push(b'\n');
+        Ok(text)
+    }
+
+    /// Writes its file again, protected by this passphrase. The old content stays if that fails; on a disk that keeps old blocks it may stay anyway.
+    ///
+    /// # Errors
+    /// [`KeyError::Io`].
+    pub fn protect(&self, path: &Path, passphrase: &Passphrase) -> Result<(), KeyError> {
+        let text = self.text(path, Some(passphrase))?;
+        files::replace(path, &text).map_err(|source| KeyError::Io {
+            path: path.into(),
+            action: "write",
+            source,
         })
     }
 
-    /// Reads a key of the kind expected.
+    /// Reads a key of the kind expected; a protected one with the passphrase that the environment names.
     ///
     /// # Errors
     /// [`KeyError`], saying what is wrong and what to do.
     pub fn load(path: &Path, expected: KeyKind) -> Result<KeyFile, KeyError> {
+        Self::load_with(path, expected, None)
+    }
+
+    /// Reads a key of the kind expected, with this passphrase before any that the environment names.
+    ///
+    /// # Errors
+    /// As for [`Self::load`].
+    pub fn load_with(
+        path: &Path,
+        expected: KeyKind,
+        passphrase: Option<&Passphrase>,
+    ) -> Result<KeyFile, KeyError> {
         let io = |path: &Path, action, source| KeyError::Io {
             path: path.into(),
             action,
@@ -256,10 +345,15 @@ impl KeyFile {
             .take(MAX_FILE_BYTES)
             .read_to_end(&mut text)
             .map_err(|e| io(path, "read", e))?;
-        Self::parse(path, expected, &text)
+        Self::parse(path, expected, &text, passphrase)
     }
 
-    fn parse(path: &Path, expected: KeyKind, text: &[u8]) -> Result<KeyFile, KeyError> {
+    fn parse(
+        path: &Path,
+        expected: KeyKind,
+        text: &[u8],
+        passphrase: Option<&Passphrase>,
+    ) -> Result<KeyFile, KeyError> {
         let malformed = |reason: String| KeyError::Malformed {
             path: path.into(),
             reason,
@@ -280,12 +374,31 @@ impl KeyFile {
                 expected,
             });
         }
-        if content.protection != UNPROTECTED {
-            return Err(KeyError::Protected { path: path.into() });
-        }
-        let mut secret = Zeroizing::new([0; 32]);
-        hex::decode_to_slice(content.secret, secret.as_mut())
-            .map_err(|_| malformed("the secret is not 64 hex digits".into()))?;
+        let secret = match (content.protection, &content.kdf) {
+            (UNPROTECTED, None) => {
+                let mut secret = Zeroizing::new([0; 32]);
+                hex::decode_to_slice(content.secret, secret.as_mut())
+                    .map_err(|_| malformed("the secret is not 64 hex digits".into()))?;
+                secret
+            }
+            (PROTECTION, Some(kdf)) => {
+                let named = match passphrase {
+                    Some(_) => None,
+                    None => Passphrase::from_environment()?,
+                };
+                let passphrase = passphrase
+                    .or(named.as_ref())
+                    .ok_or_else(|| KeyError::Locked { path: path.into() })?;
+                let sealed = hex::decode(content.secret)
+                    .map_err(|_| malformed("the secret is not hex".into()))?;
+                kdf.open(passphrase, (expected, content.public), &sealed)
+                    .ok_or_else(|| KeyError::WrongPassphrase {
+                        path: path.into(),
+                        file: passphrase.file().into(),
+                    })?
+            }
+            _ => return Err(KeyError::Protected { path: path.into() }),
+        };
         let public = public_part(expected, &secret);
         if public.to_string() != content.public {
             return Err(malformed(
@@ -373,6 +486,14 @@ fn check_private(path: &Path, file: &File, wanted: u32) -> Result<(), KeyError> 
     Ok(())
 }
 
+fn fill(path: &Path, bytes: &mut [u8]) -> Result<(), KeyError> {
+    getrandom::fill(bytes).map_err(|e| KeyError::Io {
+        path: path.into(),
+        action: "find randomness for",
+        source: io::Error::other(e.to_string()),
+    })
+}
+
 fn directory(path: &Path) -> &Path {
     path.parent()
         .filter(|dir| *dir != Path::new(""))
@@ -394,7 +515,7 @@ mod tests {
     fn created_keys_load_and_serve_their_purpose_only() {
         for kind in KeyKind::ALL {
             let (_dir, path) = home();
-            let made = KeyFile::create(&path, kind).unwrap();
+            let made = KeyFile::create(&path, kind, None).unwrap();
             let read = KeyFile::load(&path, kind).unwrap();
             assert_eq!((made.public, &made.secret), (read.public, &read.secret));
             assert_eq!(
@@ -423,19 +544,19 @@ mod tests {
     #[test]
     fn two_keys_differ_and_none_is_overwritten() {
         let (dir, path) = home();
-        let one = KeyFile::create(&path, KeyKind::Agent).unwrap();
+        let one = KeyFile::create(&path, KeyKind::Agent, None).unwrap();
         let before = fs::read(&path).unwrap();
-        let error = KeyFile::create(&path, KeyKind::Agent).unwrap_err();
+        let error = KeyFile::create(&path, KeyKind::Agent, None).unwrap_err();
         assert!(matches!(error, KeyError::Exists { .. }), "{error}");
         assert_eq!(fs::read(&path).unwrap(), before);
-        let two = KeyFile::create(&dir.path().join("keys/two.json"), KeyKind::Agent).unwrap();
+        let two = KeyFile::create(&dir.path().join("keys/two.json"), KeyKind::Agent, None).unwrap();
         assert_ne!(one.public, two.public);
     }
 
     #[test]
     fn a_key_others_could_read_is_refused() {
         let (_dir, path) = home();
-        KeyFile::create(&path, KeyKind::Consensus).unwrap();
+        KeyFile::create(&path, KeyKind::Consensus, None).unwrap();
         let keys = path.parent().unwrap();
         for (what, tight, wide) in [(path.as_path(), 0o600, 0o640), (keys, 0o700, 0o701)] {
             fs::set_permissions(what, Permissions::from_mode(wide)).unwrap();
@@ -450,7 +571,7 @@ mod tests {
     #[test]
     fn a_damaged_file_is_refused_without_quoting_it() {
         let (_dir, path) = home();
-        KeyFile::create_from(&path, KeyKind::Seal, Zeroizing::new([0xab; 32])).unwrap();
+        KeyFile::create_from(&path, KeyKind::Seal, Zeroizing::new([0xab; 32]), None).unwrap();
         let text = fs::read_to_string(&path).unwrap();
         let secret = "ab".repeat(32);
         assert!(text.contains(&secret));
@@ -479,7 +600,72 @@ mod tests {
     #[test]
     fn secrets_are_not_in_debug() {
         let (_dir, path) = home();
-        let key = KeyFile::create_from(&path, KeyKind::Agent, Zeroizing::new([0xab; 32])).unwrap();
+        let key =
+            KeyFile::create_from(&path, KeyKind::Agent, Zeroizing::new([0xab; 32]), None).unwrap();
         assert!(!format!("{key:?}").contains("abab"));
+    }
+
+    fn passphrase(dir: &Path, text: &str) -> Passphrase {
+        let path = dir.join("passphrase");
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+        Passphrase::from_file(&path).unwrap()
+    }
+
+    #[test]
+    fn a_protected_key_opens_with_its_passphrase_alone_and_unchanged() {
+        let (dir, path) = home();
+        let secret = Zeroizing::new([0xab; 32]);
+        let right = passphrase(dir.path(), "correct horse\n");
+        let made = KeyFile::create_from(&path, KeyKind::Agent, secret, Some(&right)).unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(!text.contains("abab"), "{text}");
+        let load = |with| KeyFile::load_with(&path, KeyKind::Agent, with);
+        let read = load(Some(&right)).unwrap();
+        assert_eq!((read.public, &read.secret), (made.public, &made.secret));
+        assert!(matches!(load(None), Err(KeyError::Locked { .. })));
+        let wrong = passphrase(dir.path(), "correct horse battery\n");
+        let error = load(Some(&wrong)).unwrap_err();
+        assert!(matches!(error, KeyError::WrongPassphrase { .. }));
+        assert!(!format!("{error} {error:?} {wrong:?}").contains("horse"));
+        let salt = text.split("\"salt\": \"").nth(1).unwrap()[..32].to_owned();
+        for changed in [
+            text.replace(&salt, &"0".repeat(32)),
+            text.replace("\"lanes\": 4", "\"lanes\": 2"),
+            text.replace("\"memory_kib\": 65536", "\"memory_kib\": 4294967295"),
+            text.replace("\"passes\": 3", "\"passes\": 4294967295"),
+        ] {
+            assert_ne!(changed, text);
+            fs::write(&path, changed).unwrap();
+            let error = load(Some(&right)).unwrap_err();
+            assert!(matches!(error, KeyError::WrongPassphrase { .. }), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_unprotected_key_can_be_protected_and_stays_the_same_key() {
+        let (dir, path) = home();
+        let made = KeyFile::create(&path, KeyKind::Seal, None).unwrap();
+        let right = passphrase(dir.path(), "x");
+        made.protect(&path, &right).unwrap();
+        let read = KeyFile::load_with(&path, KeyKind::Seal, Some(&right)).unwrap();
+        assert_eq!((read.public, &read.secret), (made.public, &made.secret));
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_passphrase_is_not_empty_not_endless_and_not_for_others_to_read() {
+        let (dir, _) = home();
+        let path = dir.path().join("passphrase");
+        for bad in [String::new(), "\n\n".into(), "x".repeat(1025)] {
+            fs::write(&path, bad).unwrap();
+            fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+            let error = Passphrase::from_file(&path).unwrap_err();
+            assert!(matches!(error, KeyError::BadPassphrase { .. }), "{error}");
+        }
+        fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        let error = Passphrase::from_file(&path).unwrap_err();
+        assert!(matches!(error, KeyError::TooOpen { .. }), "{error}");
     }
 }

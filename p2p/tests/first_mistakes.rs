@@ -340,6 +340,62 @@ fn wrong_passphrase_or_permissions() {
         type_in(dir.path(), commands(&said)[0]).ok();
         run(&show).ok();
     }
+    // Protected keys: no passphrase, a wrong one, one that others can read, the right one.
+    let file = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        path.display().to_string()
+    };
+    let (right, wrong) = (
+        file("right", "open sesame\n"),
+        file("wrong", "open barley\n"),
+    );
+    let before = run(&show).ok();
+    let key = home.join("keys/agent.json");
+    let said = run(&format!(
+        "keys protect --home {} --passphrase-file {right}",
+        home.display()
+    ))
+    .ok();
+    assert!(said.contains("TENDER_PASSPHRASE_FILE"), "{said}");
+    assert!(!fs::read_to_string(&key).unwrap().contains("\"none\""));
+    let shown = key.display().to_string();
+    let locked = run(&show).fails(
+        1,
+        &[&shown, "protected by a passphrase, and none was given"],
+    );
+    let refused = run(&format!("{show} --passphrase-file {wrong}"))
+        .fails(1, &[&shown, &wrong, "does not open"]);
+    for said in [locked, refused] {
+        let told = commands(&said)[0].replace("FILE", &right);
+        assert_eq!(type_in(dir.path(), &told).ok(), before);
+        assert!(
+            !said.contains("sesame") && !said.contains("barley"),
+            "{said}"
+        );
+    }
+    fs::set_permissions(&right, fs::Permissions::from_mode(0o644)).unwrap();
+    let said =
+        run(&format!("{show} --passphrase-file {right}")).fails(1, &[&right, "others could read"]);
+    type_in(dir.path(), commands(&said)[0]).ok();
+    // Other commands take it from the environment; an agent's own peer starts with it.
+    let start = |passphrase: &str| {
+        let line = format!(
+            "TENDER_PASSPHRASE_FILE={passphrase} timeout 20 tender start --home {} --port 0 --api-port 0",
+            home.display()
+        );
+        type_in(dir.path(), &line)
+    };
+    assert!(start(&wrong).err.contains("does not open"));
+    let _peer = Peer::start_with_env(
+        &home,
+        &["--port", "0", "--api-port", "0"],
+        &[("TENDER_PASSPHRASE_FILE", &right)],
+    );
+    until("the peer is up", || {
+        Place::at(&home).client().and_then(|c| c.status()).is_ok()
+    });
 }
 
 #[test]

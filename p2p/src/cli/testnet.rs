@@ -22,7 +22,7 @@ use super::{
 use crate::{
     config::{ApiSection, Config, Home, LogSection, NetworkSection, Role},
     documents::{Access, write_json},
-    keystore::{KeyFile, KeyKind},
+    keystore::{KeyFile, KeyKind, passphrase::Passphrase},
 };
 use clap::Args;
 use libp2p::{Multiaddr, PeerId, multiaddr::Protocol};
@@ -156,7 +156,7 @@ struct Keys {
 ///
 /// # Errors
 /// [`Failure`] if one exists already or cannot be written.
-pub fn make_keys(home: &Home, role: Role) -> Result<(), Failure> {
+pub fn make_keys(home: &Home, role: Role, passphrase: Option<&Passphrase>) -> Result<(), Failure> {
     let kinds: &[KeyKind] = match role {
         Role::Follower => &[KeyKind::Network, KeyKind::Agent],
         Role::Validator => &[
@@ -177,7 +177,7 @@ pub fn make_keys(home: &Home, role: Role) -> Result<(), Failure> {
         ));
     }
     for kind in kinds {
-        KeyFile::create(&home.key(*kind), *kind).map_err(told)?;
+        KeyFile::create(&home.key(*kind), *kind, passphrase).map_err(told)?;
     }
     Ok(())
 }
@@ -318,7 +318,7 @@ fn dev_setups() -> Result<(Vec<Arc<ProvingKey>>, Vec<CapabilityType>), Failure> 
 
 fn draft(root: &Path, role: Role, port: u16) -> Result<Draft, Failure> {
     let home = Home::at(root);
-    make_keys(&home, role)?;
+    make_keys(&home, role, None)?;
     Ok(Draft {
         root: root.to_path_buf(),
         role,

@@ -90,12 +90,17 @@ impl Peer {
     }
 
     pub fn start_with(home: &Path, flags: &[&str]) -> Peer {
+        Peer::start_with_env(home, flags, &[])
+    }
+
+    pub fn start_with_env(home: &Path, flags: &[&str], env: &[(&str, &str)]) -> Peer {
         let _ = std::fs::remove_file(home.join("addresses.json"));
         let log = std::fs::File::create(home.join("log")).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_tender"))
             .args(["start", "--home"])
             .arg(home)
             .args(flags)
+            .envs(env.iter().copied())
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
