@@ -78,7 +78,7 @@ mod tests {
             ),
             ("`tender start`, or", "`tender start --home h`, or"),
             ("`tender bid --help`", "`tender bid --help`"),
-            ("`tender dev`", "`tender dev`"),
+            ("`tender verify x`", "`tender verify x`"),
             (
                 "tender status, `x` tender status",
                 "tender status, `x` tender status",
