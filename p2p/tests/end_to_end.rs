@@ -54,7 +54,8 @@ fn write(path: &Path, value: &Value) {
 fn this_machine_is_attested_wins_runs_its_command_and_is_confirmed() {
     let dir = tempfile::tempdir().unwrap();
     let (root, net) = (dir.path(), dir.path().join("net"));
-    let flags = "testnet --validators 4 --followers 0 --agents ann --block-interval-ms 250 --output";
+    let flags =
+        "testnet --validators 4 --followers 0 --agents ann --block-interval-ms 250 --output";
     tender(flags.split(' ').chain([net.to_str().unwrap()])).ok();
     let home = |who: &str| net.join(who);
     let mut peers: Vec<_> = (0..4)
@@ -72,7 +73,11 @@ fn this_machine_is_attested_wins_runs_its_command_and_is_confirmed() {
     let api = client("validator-0").unwrap();
     let as_ = |who: &str, line: &str| -> Ran {
         let home = home(who);
-        run(&format!("{line} --home {} --api {}", home.display(), api.url()))
+        run(&format!(
+            "{line} --home {} --api {}",
+            home.display(),
+            api.url()
+        ))
     };
 
     // What this machine really has; its region and skills nobody can see.
@@ -83,10 +88,17 @@ fn this_machine_is_attested_wins_runs_its_command_and_is_confirmed() {
     let cpu = seen["attributes"]["cpu_milli"].as_u64().unwrap();
     let cores = std::thread::available_parallelism().unwrap().get() as u64;
     assert!(cpu >= cores * 1000, "{seen}");
-    assert!(seen["attributes"]["memory_mib"].as_u64().unwrap() >= 512, "{seen}");
+    assert!(
+        seen["attributes"]["memory_mib"].as_u64().unwrap() >= 512,
+        "{seen}"
+    );
 
     // An issuer attests it, to ann and for her eyes only.
-    let keys = run(&format!("keys show --json --home {}", home("agent-ann").display())).json();
+    let keys = run(&format!(
+        "keys show --json --home {}",
+        home("agent-ann").display()
+    ))
+    .json();
     let credential = home("agent-ann").join("credentials/this-machine.json");
     fs::create_dir_all(credential.parent().unwrap()).unwrap();
     let line = format!(
@@ -117,7 +129,11 @@ fn this_machine_is_attested_wins_runs_its_command_and_is_confirmed() {
             "tasks": [{ "name": "index", "class": "batch", "reserve": 1000 }],
         }),
     );
-    let opened = as_("opener", &format!("auction open {} --json", auction.display())).json();
+    let opened = as_(
+        "opener",
+        &format!("auction open {} --json", auction.display()),
+    )
+    .json();
     let id = opened["auction"].as_str().unwrap().to_owned();
 
     // Proved, sealed, won, accepted, run, delivered: without a hand.
@@ -131,7 +147,10 @@ fn this_machine_is_attested_wins_runs_its_command_and_is_confirmed() {
     let delivered = award();
     assert_eq!(delivered["bidder"], keys["agent"]);
     let result = tender_p2p::agent::result_hash(b"done: index\n").to_string();
-    assert!(delivered.to_string().contains(&result), "{delivered} {result}");
+    assert!(
+        delivered.to_string().contains(&result),
+        "{delivered} {result}"
+    );
     let line = format!("confirm {id} --task index");
     as_("opener", &line).ok();
     until("the opener's word is in a block", || {

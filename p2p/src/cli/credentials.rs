@@ -11,6 +11,7 @@ use crate::documents::{
     credential::{CredentialFile, attested, describe, read_each},
     names::Names,
 };
+use crate::keystore::KeyKind;
 use clap::Args;
 use serde::Serialize;
 use std::{
