@@ -416,10 +416,7 @@ mod tests {
             issuer: "acme".into(),
             serial: "box".into(),
             about: None,
-            content: Content::Credential {
-                credential,
-                leaf_index: 0,
-            },
+            content: Content::Credential { credential },
         }
     }
 
