@@ -65,7 +65,7 @@ impl Passphrase {
         check_private(path, &file, 0o600)?;
         // Large enough never to be moved, which would leave a copy behind.
         let mut text = Zeroizing::new(Vec::with_capacity(2 * MAX_BYTES));
-        file.take(MAX_BYTES as u64 + 1)
+        file.take((MAX_BYTES as u64).saturating_add(1))
             .read_to_end(&mut text)
             .map_err(|e| io("read", e))?;
         let too_long = text.len() > MAX_BYTES;
