@@ -75,7 +75,7 @@ impl Signing {
     }
 
     fn open(&self, file: &AuctionFile) -> Result<Done, Failure> {
-        let actor = self.place.actor()?;
+        let actor = self.place.unasked_actor()?;
         let names = self.place.names(&actor.client)?;
         let opening = Opening {
             names: &names,
@@ -93,7 +93,7 @@ impl Signing {
     }
 
     fn bid(&self, auction: &AuctionId, file: &BidFile) -> Result<Done, Failure> {
-        let actor = self.place.actor()?;
+        let actor = self.place.unasked_actor()?;
         let detail = actor.client.auction(auction)?;
         let phase = detail.summary.phase;
         if phase != Phase::Bidding {
@@ -135,7 +135,7 @@ impl Signing {
         whose: Whose,
         action: impl FnOnce(AwardRef) -> Action,
     ) -> Result<Done, Failure> {
-        let actor = self.place.actor()?;
+        let actor = self.place.unasked_actor()?;
         let detail = actor.client.auction(auction)?;
         let whose = match whose {
             Whose::Own => Some(actor.key.public()),

@@ -92,11 +92,21 @@ impl Place {
         })
     }
 
-    /// The home's agent, at its peer.
+    /// The home's agent, at its peer, which is of its chain and can pass things on.
     ///
     /// # Errors
-    /// [`Failure`] if key, genesis or peer are missing.
+    /// [`Failure`] if key, genesis or peer are missing, or the peer is of no use.
     pub fn actor(&self) -> Result<Actor, Failure> {
+        let actor = self.unasked_actor()?;
+        self.check_peer(&actor)?;
+        Ok(actor)
+    }
+
+    /// The home's agent, at a peer that may not run yet.
+    ///
+    /// # Errors
+    /// [`Failure`] if key or genesis are missing, or no peer is named.
+    pub fn unasked_actor(&self) -> Result<Actor, Failure> {
         self.signer(KeyKind::Agent)
     }
 
@@ -105,19 +115,19 @@ impl Place {
     /// # Errors
     /// [`Failure`] as for [`Self::actor`]; a home that is no validator's has no such key.
     pub fn validator(&self) -> Result<Actor, Failure> {
-        self.signer(KeyKind::Consensus)
+        let actor = self.signer(KeyKind::Consensus)?;
+        self.check_peer(&actor)?;
+        Ok(actor)
     }
 
     fn signer(&self, kind: KeyKind) -> Result<Actor, Failure> {
         let (genesis, key) = self.identity(kind)?;
-        let actor = Actor {
+        Ok(Actor {
             client: self.client()?,
             chain: genesis.chain_id(),
             genesis,
             key,
-        };
-        self.check_peer(&actor)?;
-        Ok(actor)
+        })
     }
 
     /// The home's chain and one of its keys, without a peer.

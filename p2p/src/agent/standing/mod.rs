@@ -176,7 +176,7 @@ impl Agent {
             home: Some(home.clone()),
             api: Some(options.place.api.clone().unwrap_or_default()),
         };
-        let actor = alone.actor()?;
+        let actor = alone.unasked_actor()?;
         let prices = read_json(&options.prices)?;
         let directory = home.join(DIRECTORY);
         files::create_private_dir(&directory).map_err(|e| in_home(&directory, &e))?;
