@@ -380,7 +380,7 @@ mod tests {
         let class = |cpu: u32| json!({ "requires": [{ "type": "resources/v1", "needs": { "cpu_milli": cpu, "skills": "docker" } }] });
         let small = |name: &str, reserve: u64| json!({ "name": name, "class": "small", "reserve": reserve });
         let file = json!({
-            "title": "work", "lease_seconds": 3600,
+            "title": "work", "bidding_seconds": 10, "lease_seconds": 3600,
             "classes": { "small": class(4000), "big": class(8000) },
             "tasks": [small("one", 500), small("two", 450), small("three", 400), small("cheap", 399),
                 { "name": "huge", "class": "big", "reserve": 2000 }],
