@@ -36,6 +36,11 @@ fn every_command_of_the_readme_exists() {
             {
                 panic!("`{command}`: {error}");
             }
+        } else if let Some(script) = command.strip_prefix("python3 examples/") {
+            let script = script.split(' ').next().unwrap();
+            let tests = file("p2p/tests/python.rs") + &file("p2p/tests/verify_py.rs");
+            assert!(tests.contains(script), "no test runs examples/{script}");
+            file(&format!("examples/{script}"));
         } else {
             assert!(
                 command.starts_with("cargo "),
