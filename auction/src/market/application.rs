@@ -5,7 +5,7 @@ use super::{
     event::BlockOutcome,
     execute::{ExecutionError, Run},
     refusal::Refusal,
-    state::MarketState,
+    state::{Clock, MarketState},
     witness::Witnesses,
 };
 use crate::{
@@ -87,11 +87,11 @@ impl Application for Market {
         let transactions: Vec<_> = (payload.transactions.iter())
             .map(|tx| Transaction::from_bytes(tx.bytes()))
             .collect();
-        let bids = transactions.iter().filter_map(|tx| match tx {
-            Ok(Transaction::Bid(bid)) => Some(&**bid),
-            _ => None,
-        });
-        self.verify_ahead(parent, bids);
+        let at = Clock {
+            height: context.height,
+            time: context.time,
+        };
+        self.verify_ahead(parent, at, &transactions);
         let mut run = Run::begin(self, parent, context);
         for (index, tx) in transactions.into_iter().enumerate() {
             let tx = tx.map_err(|error| Refusal::Malformed { error });

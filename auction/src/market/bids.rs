@@ -16,6 +16,7 @@ use crate::{
     ledger::{Amounts, Capacity},
     seal::BidBody,
     task::AuctionSpec,
+    transaction::Transaction,
 };
 use std::{collections::BTreeMap, sync::Arc};
 use tender_circuits::{
@@ -55,14 +56,23 @@ impl Market {
     }
 
     /// Verifies the proofs of a block's bids together, before it is executed on top of `state`. What is good is remembered; what is not,
-    /// execution finds.
-    pub(crate) fn verify_ahead<'a>(
+    /// execution finds. Only bids that could enter cost anything: a proposer cannot buy pairings with bids nobody signed.
+    pub(crate) fn verify_ahead<E>(
         &self,
         state: &MarketState,
-        bids: impl IntoIterator<Item = &'a Bid>,
+        at: Clock,
+        transactions: &[Result<Transaction, E>],
     ) {
-        let bids = bids.into_iter().take(MAX_BLOCK_BIDS);
-        let claims: Vec<_> = bids.flat_map(|bid| claims_of(state, bid)).collect();
+        if transactions.iter().any(Result::is_err) {
+            return; // the block is invalid
+        }
+        let bids = transactions.iter().filter_map(|tx| match tx {
+            Ok(Transaction::Bid(bid)) => Some(bid),
+            _ => None,
+        });
+        let examined = bids.take(MAX_BLOCK_BIDS);
+        let examined = examined.filter_map(|bid| examine_bid(state, at, bid).ok());
+        let claims: Vec<_> = examined.flat_map(|bid| bid.proofs).collect();
         let claims: Vec<_> = claims.iter().collect();
         self.verifier.verify_all(&claims);
     }
@@ -156,19 +166,6 @@ fn claim_of(
         statement: bid.statement_of(&state.chain(), proof, auction.spec.lease_end),
         proof: proof.proof,
     })
-}
-
-/// The claims of a bid whose shape is good and whose auction exists.
-fn claims_of(state: &MarketState, bid: &Bid) -> Vec<ProofClaim> {
-    let content = &bid.content;
-    let (Some(auction), Ok(())) = (state.auction(&content.auction), content.check()) else {
-        return Vec::new();
-    };
-    let claim = |evidence: &Evidence| match evidence {
-        Evidence::Proof(proof) => claim_of(state, auction, content, proof).ok(),
-        Evidence::Attestation(_) => None,
-    };
-    content.evidences.iter().filter_map(claim).collect()
 }
 
 fn invalid_proof(claim: &ProofClaim) -> Refusal {

@@ -134,9 +134,12 @@ impl AttestArgs {
         let home = self.place.home()?;
         let mut record = IssuedFile::of(&file, &sealed);
         let kept = record.keep(&home)?;
+        // Before its leaf is posted: what comes into a block must not be lost with this process.
+        write_json(&self.output, &sealed, Access::Private)?;
         let posted = issuing::post(&actor, std::slice::from_ref(&file)).map_err(|failure| {
             let aside = format!(
-                "; should its leaf still come into a block, revoke it with {}",
+                "; should its leaf still come into a block, {} is good, and {} revokes it",
+                self.output.display(),
                 kept.display()
             );
             Failure {
@@ -149,7 +152,6 @@ impl AttestArgs {
             *index = Some(posted.index);
             record.keep(&home)?;
         }
-        write_json(&self.output, &sealed, Access::Private)?;
         self.say(&file.asset(), &machine.serial, posted, &kept)
     }
 
@@ -193,8 +195,9 @@ impl RevokeArgs {
             return out::json(&serde_json::json!({ "height": height }));
         }
         out::say(format_args!(
-            "revoked what was attested of {} in block {height}",
-            record.serial
+            "revoked what was attested of {} to {} in block {height}",
+            record.serial,
+            record.holder.short()
         ));
         Ok(())
     }

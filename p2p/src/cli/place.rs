@@ -10,6 +10,7 @@ use crate::{
     api::types::AuctionDetail,
     config::Home,
     documents::{
+        FileError,
         credential::{self, CredentialFile},
         names::Names,
     },
@@ -231,6 +232,21 @@ impl Place {
             &actor.chain,
             &actor.key,
         )?)
+    }
+
+    /// [`Self::credentials`] without those that cannot be used; what is wrong with them comes beside.
+    ///
+    /// # Errors
+    /// [`Failure`] if no home is named.
+    pub fn usable_credentials(
+        &self,
+        actor: &Actor,
+    ) -> Result<(Vec<CredentialFile>, Vec<FileError>), Failure> {
+        Ok(credential::read_usable(
+            &self.home()?.join(CREDENTIALS),
+            &actor.chain,
+            &actor.key,
+        ))
     }
 
     /// An auction by its id or the start of it.

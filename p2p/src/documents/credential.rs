@@ -138,6 +138,22 @@ pub fn read_all(
     Ok(files.into_iter().map(|(_, file)| file).collect())
 }
 
+/// [`read_all`] for whoever works on with the usable ones: what is wrong with the others comes beside them.
+pub fn read_usable(
+    directory: &Path,
+    chain: &ChainId,
+    key: &SecretKey,
+) -> (Vec<CredentialFile>, Vec<FileError>) {
+    let (mut usable, mut wrong) = (Vec::new(), Vec::new());
+    for path in paths_in(directory) {
+        match open(&path, chain, key) {
+            Ok(file) => usable.push(file),
+            Err(error) => wrong.push(error),
+        }
+    }
+    (usable, wrong)
+}
+
 /// [`read_all`], each with its path.
 ///
 /// # Errors
@@ -147,6 +163,12 @@ pub fn read_each(
     chain: &ChainId,
     key: &SecretKey,
 ) -> Result<Vec<(PathBuf, CredentialFile)>, FileError> {
+    let each = |path: PathBuf| open(&path, chain, key).map(|file| (path, file));
+    paths_in(directory).into_iter().map(each).collect()
+}
+
+/// The files of a directory that could be credentials, in name order.
+fn paths_in(directory: &Path) -> Vec<PathBuf> {
     let mut paths: Vec<PathBuf> = match std::fs::read_dir(directory) {
         Ok(entries) => entries.filter_map(|e| e.ok().map(|e| e.path())).collect(),
         Err(_) => Vec::new(), // no directory: no credentials yet
@@ -154,12 +176,12 @@ pub fn read_each(
     paths.retain(|path| path.extension().is_some_and(|e| e == "json"));
     paths.sort();
     paths.truncate(MAX_CREDENTIALS);
-    let open = |path: PathBuf| {
-        let file = read_sealed(&path)?;
-        let file = file.open(chain, key).map_err(|e| not_opened(&path, &e))?;
-        Ok((path, file))
-    };
-    paths.into_iter().map(open).collect()
+    paths
+}
+
+fn open(path: &Path, chain: &ChainId, key: &SecretKey) -> Result<CredentialFile, FileError> {
+    let file = read_sealed(path)?;
+    file.open(chain, key).map_err(|e| not_opened(path, &e))
 }
 
 /// A sealed file, unopened.

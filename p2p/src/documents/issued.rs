@@ -127,7 +127,7 @@ impl IssuedFile {
             Ok(FORMAT) => parse_json(path, &text),
             Ok(sealed::FORMAT) => {
                 let sealed: SealedFile = parse_json(path, &text)?;
-                Self::of_ephemeral(&home.join(ISSUED), &sealed.ephemeral)?.ok_or_else(|| {
+                Self::of_sealed(&home.join(ISSUED), &sealed)?.ok_or_else(|| {
                     let problem = format!(
                         "was not sealed from this home: {} has no record of it",
                         home.join(ISSUED).display()
@@ -149,15 +149,19 @@ impl IssuedFile {
         }
     }
 
-    fn of_ephemeral(directory: &Path, wanted: &Ephemeral) -> Result<Option<Self>, FileError> {
-        let ending = format!("-{}.json", wanted.short());
+    fn of_sealed(directory: &Path, sealed: &SealedFile) -> Result<Option<Self>, FileError> {
+        let ending = format!("-{}.json", sealed.ephemeral.short());
         let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
         for entry in entries.take(MAX_RECORDS) {
             if !entry.file_name().to_string_lossy().ends_with(&ending) {
                 continue;
             }
             let record: IssuedFile = read_json(&entry.path())?;
-            if record.ephemeral == *wanted {
+            // A file that names another's key under one's own name revokes nothing.
+            if record.ephemeral == sealed.ephemeral
+                && record.holder == sealed.holder
+                && record.chain == sealed.chain
+            {
                 return Ok(Some(record));
             }
         }

@@ -93,18 +93,19 @@ impl Agent {
         }
         self.names = Some(names);
         let mut machines = Machines::new();
-        match self.options.place.credentials(&self.actor) {
-            Ok(files) if files.is_empty() => {
-                let what = "this home holds no credential: have a machine attested with `tender issuer attest`";
-                self.tell("credentials", what.into());
-            }
-            Ok(files) => {
-                self.told.remove("credentials");
-                for file in files {
-                    machines.entry(file.serial.clone()).or_default().push(file);
-                }
-            }
-            Err(failure) => self.tell("credentials", format!("no bids: {}", said(&failure))),
+        let (files, wrong) = self.options.place.usable_credentials(&self.actor)?;
+        if !wrong.is_empty() {
+            let wrong: Vec<_> = wrong.into_iter().map(|e| said(&e.into())).collect();
+            let text = wrong.join("; ");
+            self.tell("credentials", format!("left out: {text}"));
+        } else if files.is_empty() {
+            let what = "this home holds no credential: have a machine attested with `tender issuer attest`";
+            self.tell("credentials", what.into());
+        } else {
+            self.told.remove("credentials");
+        }
+        for file in files {
+            machines.entry(file.serial.clone()).or_default().push(file);
         }
         Ok(machines)
     }
