@@ -100,7 +100,6 @@ fn this_machine_is_attested_wins_runs_its_command_and_is_confirmed() {
     ))
     .json();
     let credential = home("agent-ann").join("credentials/this-machine.json");
-    fs::create_dir_all(credential.parent().unwrap()).unwrap();
     let line = format!(
         "issuer attest --inventory {} --holder {} --output {}",
         inventory.display(),

@@ -16,12 +16,14 @@ use super::{
     bidding::random,
     error::Failure,
     out,
+    place::CREDENTIALS,
     prover::{Prover, dev_setup},
     start::told,
 };
 use crate::{
     config::{ApiSection, Config, Home, LogSection, NetworkSection, Role},
     documents::{Access, write_json},
+    files::create_private_dir,
     keystore::{KeyFile, KeyKind, passphrase::Passphrase},
 };
 use clap::Args;
@@ -281,6 +283,14 @@ fn write_all(directory: &Path, layout: &Layout) -> Result<Testnet, Failure> {
         let home = Home::at(&it.root);
         config.create(&home.config()).map_err(told)?;
         write_json(&home.genesis(), &genesis, Access::Public)?;
+    }
+    for (_, home) in &agents {
+        // Where issuers' files go.
+        let credentials = home.join(CREDENTIALS);
+        create_private_dir(&credentials).map_err(|e| {
+            let what = format!("{}: cannot be made: {e}", credentials.display());
+            Failure::new(what, "check that there is room on the disk")
+        })?;
     }
     Ok(Testnet {
         genesis_path,
