@@ -129,7 +129,7 @@ fn a_task_that_needs_a_score_goes_to_the_machine_that_has_one() {
     let tasks = json!([{ "name": "tutor", "class": "ranked", "reserve": 900 }]);
     let unnamed =
         json!({ "ranked": { "requires": [{ "type": "score/v1", "needs": { "score": 700 } }] } });
-    let file = json!({ "title": "no suite", "bidding_seconds": 6, "lease_seconds": 3600, "tasks": tasks, "classes": unnamed });
+    let file = json!({ "title": "no suite", "bidding_seconds": 12, "lease_seconds": 3600, "tasks": tasks, "classes": unnamed });
     let file = net.write("unnamed.json", &file);
     net.as_("opener", &format!("auction open {file}"))
         .fails(1, &["requires[0].needs", "suite: must be given"]);
