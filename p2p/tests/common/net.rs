@@ -86,7 +86,7 @@ impl Net {
     }
 
     pub fn open(&self, title: &str, tasks: serde_json::Value) -> String {
-        self.open_for(title, tasks, 6, 3600)
+        self.open_for(title, tasks, 12, 3600)
     }
 
     /// Opens an auction with these windows, in seconds, and waits until it takes bids.
