@@ -13,7 +13,7 @@
 
 use crate::genesis::Genesis;
 use crate::outcome::OutcomeRecord;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tender_consensus::{
     block::Header,
     certificate::{CertificateError, CommitCertificate},
@@ -161,9 +161,7 @@ impl AssignmentCertificate {
 
     /// The one form of the file: JSON, two spaces of indentation, a final newline.
     pub fn to_json(&self) -> String {
-        let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
-        text.push('\n');
-        text
+        one_form(self)
     }
 
     /// The certificate in a file.
@@ -171,16 +169,7 @@ impl AssignmentCertificate {
     /// # Errors
     /// [`VerifyError::TooLong`], [`VerifyError::Malformed`] or [`VerifyError::NotCanonical`].
     pub fn from_json(bytes: &[u8]) -> Result<Self, VerifyError> {
-        let (len, most) = (bytes.len(), MAX_FILE_BYTES);
-        if len > most {
-            return Err(VerifyError::TooLong { len, most });
-        }
-        let certificate: Self =
-            serde_json::from_slice(bytes).map_err(|e| VerifyError::Malformed(e.to_string()))?;
-        if certificate.to_json().as_bytes() != bytes {
-            return Err(VerifyError::NotCanonical);
-        }
-        Ok(certificate)
+        in_one_form(bytes, MAX_FILE_BYTES)
     }
 
     /// Checks everything from genesis to the record.
@@ -271,4 +260,28 @@ fn check_committed(
     certificate
         .verify(chain, set, (height, header.id()))
         .map_err(|error| VerifyError::NotCommitted { height, error })
+}
+
+/// A document's one form: JSON, two spaces of indentation, a final newline.
+pub(crate) fn one_form<T: Serialize>(document: &T) -> String {
+    let mut text = serde_json::to_string_pretty(document).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// The document in a file of at most so many bytes, refused in any other form than its one.
+pub(crate) fn in_one_form<T: Serialize + DeserializeOwned>(
+    bytes: &[u8],
+    most: usize,
+) -> Result<T, VerifyError> {
+    let len = bytes.len();
+    if len > most {
+        return Err(VerifyError::TooLong { len, most });
+    }
+    let document: T =
+        serde_json::from_slice(bytes).map_err(|e| VerifyError::Malformed(e.to_string()))?;
+    if one_form(&document).as_bytes() != bytes {
+        return Err(VerifyError::NotCanonical);
+    }
+    Ok(document)
 }

@@ -22,7 +22,7 @@
 //!
 //! Bound: [`MAX_HEADERS`] headers, [`MAX_FILE_BYTES`] bytes. The headers need no trust: they hash to trusted ids.
 
-use crate::certificate::{Proven, VerifyError};
+use crate::certificate::{Proven, VerifyError, in_one_form, one_form};
 use serde::{Deserialize, Serialize};
 use std::{cmp::Ordering, fmt, str::FromStr};
 use tender_consensus::block::Header;
@@ -101,9 +101,7 @@ impl Headers {
 
     /// The one form of the file: JSON, two spaces of indentation, a final newline.
     pub fn to_json(&self) -> String {
-        let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
-        text.push('\n');
-        text
+        one_form(self)
     }
 
     /// The headers in a file.
@@ -111,15 +109,7 @@ impl Headers {
     /// # Errors
     /// [`VerifyError::TooLong`], [`VerifyError::Malformed`] or [`VerifyError::NotCanonical`].
     pub fn from_json(bytes: &[u8]) -> Result<Self, VerifyError> {
-        let (len, most) = (bytes.len(), MAX_FILE_BYTES);
-        if len > most {
-            return Err(VerifyError::TooLong { len, most });
-        }
-        let file: Self =
-            serde_json::from_slice(bytes).map_err(|e| VerifyError::Malformed(e.to_string()))?;
-        if file.to_json().as_bytes() != bytes {
-            return Err(VerifyError::NotCanonical);
-        }
+        let file: Self = in_one_form(bytes, MAX_FILE_BYTES)?;
         let ascending = file
             .headers
             .windows(2)
