@@ -16,6 +16,10 @@ pub const MAX_WITNESSES: usize = 64;
 pub const MAX_BLOCK_EVIDENCE: usize = 16;
 /// Longest timeout of any round, in milliseconds: rounds beyond it repeat at this pace.
 pub const MAX_TIMEOUT_MS: u64 = 60_000;
+/// Longest block interval, in milliseconds: windows are counted in blocks.
+pub const MAX_BLOCK_INTERVAL_MS: u64 = 3_600_000;
+/// Most heights an offence is remembered for: bounds the offences in the state.
+pub const MAX_EVIDENCE_AGE: u64 = 1_000_000;
 
 /// What genesis fixes about time and sizes. Times are milliseconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,7 +83,11 @@ impl Params {
     pub fn check(&self) -> Result<(), ParamsError> {
         let timeouts = 1..=MAX_TIMEOUT_MS;
         [
-            ("block_interval_ms", self.block_interval_ms, 1..=3_600_000),
+            (
+                "block_interval_ms",
+                self.block_interval_ms,
+                1..=MAX_BLOCK_INTERVAL_MS,
+            ),
             (
                 "propose_timeout_ms",
                 self.propose_timeout_ms,
@@ -93,7 +101,7 @@ impl Params {
                 timeouts.clone(),
             ),
             ("max_clock_behind_ms", self.max_clock_behind_ms, timeouts),
-            ("evidence_age", self.evidence_age, 1..=1_000_000),
+            ("evidence_age", self.evidence_age, 1..=MAX_EVIDENCE_AGE),
             (
                 "max_block_bytes",
                 u64::from(self.max_block_bytes),

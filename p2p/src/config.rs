@@ -31,7 +31,7 @@ const API_PORT: u16 = 4780;
 /// Port peers prefer, TCP and UDP.
 const PEER_PORT: u16 = 4770;
 /// A configuration is some kilobytes.
-const MAX_CONFIG_BYTES: u64 = 1 << 20;
+pub(crate) const MAX_CONFIG_BYTES: u64 = 1 << 20;
 
 /// Why a home or its configuration is refused.
 #[derive(Debug, thiserror::Error)]

@@ -31,7 +31,7 @@ use zeroize::{Zeroize, Zeroizing};
 const FORMAT: u32 = 1;
 const UNPROTECTED: &str = "none";
 /// A key file is some 250 bytes.
-const MAX_FILE_BYTES: u64 = 4096;
+pub(crate) const MAX_FILE_BYTES: u64 = 4096;
 /// Permission bits that let others in.
 const OTHERS: u32 = 0o077;
 

@@ -8,6 +8,7 @@ pub mod config;
 pub mod documents;
 pub mod files;
 pub mod keystore;
+pub mod limits;
 pub mod logging;
 pub mod mempool;
 pub mod metrics;

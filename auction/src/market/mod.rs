@@ -30,7 +30,7 @@ pub mod execute;
 pub mod governance;
 pub mod judge;
 pub mod lifecycle;
-mod opening;
+pub mod opening;
 pub mod phases;
 pub mod query;
 pub mod refusal;

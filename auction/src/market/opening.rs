@@ -14,7 +14,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use tender_wire::{BidId, ChainId, Digest, Tag, hash_of};
 
 /// Openings remembered: as many bids as the largest auction admits; at most 64 MiB, usually far less.
-const MAX_OPENINGS: usize = crate::genesis::MAX_OPEN_BUDGET as usize;
+pub const MAX_OPENINGS: usize = crate::genesis::MAX_OPEN_BUDGET as usize;
 
 /// The body of a bid, or `None` if it does not open to one.
 pub(crate) type Opening = Option<Arc<BidBody>>;

@@ -12,9 +12,9 @@ use tender_circuits::{
 use tender_wire::{Digest, FieldBytes, TypeId};
 
 /// Good verdicts remembered: some minutes of full blocks, 8 MiB.
-const MAX_VERDICTS: usize = 1 << 16;
+pub const MAX_VERDICTS: usize = 1 << 16;
 /// Prepared keys remembered: as many as a chain has types, about 20 KiB each.
-const MAX_KEYS: usize = crate::genesis::MAX_TYPES;
+pub const MAX_KEYS: usize = crate::genesis::MAX_TYPES;
 
 /// A proof, and all that it must prove.
 #[derive(Clone, Debug)]

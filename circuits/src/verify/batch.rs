@@ -37,11 +37,11 @@ use tender_wire::FieldBytes;
 
 /// Terms that tests may cost for each proof of a batch before the rest is verified one by one: a batch with a bad proof or few is settled
 /// within it, and it costs less than one verification.
-const RETESTS: usize = 4;
+pub const RETESTS: usize = 4;
 /// What each key costs a test, in terms, as measured: three preparations and Miller loops, and sums of few points, which are dear.
 const KEY_COST: usize = 16;
 /// Pairs whose Miller loops are prepared together: bounds memory, at about 20 KiB a pair.
-const MILLER_WINDOW: usize = 64;
+pub const MILLER_WINDOW: usize = 64;
 
 /// One proof to check.
 #[derive(Clone, Copy, Debug)]

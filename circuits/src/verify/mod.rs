@@ -15,7 +15,7 @@
 mod batch;
 pub(crate) mod single;
 
-pub use batch::{Item, verify_batch};
+pub use batch::{Item, MILLER_WINDOW, RETESTS, verify_batch};
 pub use single::{KeyError, VerifyingKey};
 
 use crate::{evidence::ProofBytes, statement::Statement};

@@ -21,7 +21,7 @@ use tender_wire::{BlockId, Height, PublicKey, Round};
 /// Messages of the next height kept per validator: two rounds of a proposal and two votes, and some.
 pub const MAX_NEXT_MESSAGES: usize = 8;
 /// Peers remembered per block as likely to have it.
-const MAX_SOURCES: usize = 8;
+pub const MAX_SOURCES: usize = 8;
 
 /// Verified messages of the next height, kept until it begins.
 #[derive(Default)]

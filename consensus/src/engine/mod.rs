@@ -42,7 +42,7 @@ mod work;
 pub use admission::{Refusal, Signed, Verified};
 pub use bodies::MAX_BODIES;
 pub use io::*;
-pub use messages::MAX_NEXT_MESSAGES;
+pub use messages::{MAX_NEXT_MESSAGES, MAX_SOURCES};
 pub use outbox::{Durable, WalBatch};
 pub use pool::MAX_POOLED_EVIDENCE;
 pub use sync::MAX_CLAIMS;

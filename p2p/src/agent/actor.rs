@@ -9,9 +9,9 @@ use tender_auction::{
 use tender_wire::{ChainId, Height, SecretKey};
 
 /// How often an action is signed anew because another of the same signer took its sequence number.
-const ATTEMPTS: usize = 5;
+pub(crate) const ATTEMPTS: usize = 5;
 /// Most actions of one signer that wait for a block together: fewer than a mempool keeps of one signer.
-const BATCH: usize = 16;
+pub(crate) const BATCH: usize = 16;
 
 /// A signer and its peer.
 pub struct Actor {

@@ -18,13 +18,13 @@ use tender_consensus::block::{CommittedBlock, Header};
 use tender_wire::{AuctionId, BidId, FieldBytes, Height, PublicKey, TxHash, Wire as _, decode};
 
 /// Longest wait for one answer: reading an auction of 4096 units takes a busy peer about a second.
-const TIMEOUT: Duration = Duration::from_secs(20);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(20);
 /// Largest answer, in bytes: an auction with its outcomes, in JSON.
-const MAX_ANSWER_BYTES: u64 = 256 << 20;
+pub(crate) const MAX_ANSWER_BYTES: u64 = 256 << 20;
 /// Auctions of a full page, unless the peer is asked for fewer.
-const AUCTIONS_PER_PAGE: usize = 1000;
+pub(crate) const AUCTIONS_PER_PAGE: usize = 1000;
 /// Most auctions read of one peer, about 500 bytes each.
-const MAX_AUCTIONS: usize = 1_000_000;
+pub(crate) const MAX_AUCTIONS: usize = 1_000_000;
 /// Pause between two looks at a transaction.
 const POLL: Duration = Duration::from_millis(50);
 

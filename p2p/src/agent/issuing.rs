@@ -13,7 +13,7 @@ use tender_circuits::{Attestation, Credential, EvidenceKind, IssuerIndex};
 use tender_wire::{FieldBytes, Height, PublicKey, Signature, UnixTime};
 
 /// How long to wait for a leaf's block.
-const COMMIT_WITHIN: Duration = Duration::from_secs(60);
+pub(crate) const COMMIT_WITHIN: Duration = Duration::from_secs(60);
 
 /// What an issuer is asked to attest.
 pub struct Request<'a> {

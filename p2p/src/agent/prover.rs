@@ -20,7 +20,7 @@ pub const DEV_SETUP_SEED: [u8; 32] = *b"tender dev setup: NOT A SECRET!!";
 /// Directory of proving keys in a home.
 const DIRECTORY: &str = "proving-keys";
 /// Largest key file read, in bytes: a hundred times that of `resources/v1`.
-const MAX_KEY_FILE_BYTES: u64 = 512 << 20;
+pub(crate) const MAX_KEY_FILE_BYTES: u64 = 512 << 20;
 
 /// The proving keys of one holder, loaded when first needed.
 #[derive(Debug)]

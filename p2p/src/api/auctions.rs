@@ -20,7 +20,7 @@ use tender_auction::{
 use tender_wire::{AuctionId, BidId, Height, PublicKey};
 
 /// Auctions of one page.
-const MAX_PAGE: usize = 1000;
+pub(crate) const MAX_PAGE: usize = 1000;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -20,7 +20,7 @@ use tokio::{
 };
 
 /// Longest time a connection may stay open without an answer on it.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The socket.
 pub(super) struct Door {

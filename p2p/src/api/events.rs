@@ -34,9 +34,9 @@ use tokio::sync::{
 /// Listeners at once: half of the API's connections, so that they leave room for everybody else.
 pub const MAX_LISTENERS: usize = super::MAX_CONNECTIONS / 2;
 /// Blocks read from the disk at once.
-const PAGE_BLOCKS: usize = 64;
+pub(crate) const PAGE_BLOCKS: usize = 64;
 /// Bytes of blocks read from the disk at once.
-const PAGE_BYTES: usize = 4 << 20;
+pub(crate) const PAGE_BYTES: usize = 4 << 20;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -17,13 +17,13 @@ use tokio::{
 };
 
 /// Jobs that run at once: a proof keeps a core busy that consensus may need.
-const MAX_AT_ONCE: usize = 2;
+pub(crate) const MAX_AT_ONCE: usize = 2;
 /// Jobs that wait for one of those places.
-const MAX_WAITING: usize = 16;
+pub(crate) const MAX_WAITING: usize = 16;
 /// Ended jobs that can still be asked after.
-const MAX_KEPT: usize = 64;
+pub(crate) const MAX_KEPT: usize = 64;
 /// Longest an answer waits for its job: below [`super::REQUEST_TIMEOUT`].
-const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
 type Ended = Result<Done, Failure>;
 

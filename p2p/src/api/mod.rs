@@ -41,18 +41,18 @@
 //! Bounds: [`MAX_BODY_BYTES`], [`REQUEST_TIMEOUT`], [`MAX_CONNECTIONS`], [`events::MAX_LISTENERS`], so many signing jobs, and so many
 //! answers that read the disk at once.
 
-mod auctions;
+pub(crate) mod auctions;
 pub mod blocks;
-mod door;
+pub(crate) mod door;
 pub mod error;
 pub mod events;
 mod extract;
 mod guard;
-mod jobs;
+pub(crate) mod jobs;
 mod openapi;
 mod routes;
 pub mod schema;
-mod signing;
+pub(crate) mod signing;
 mod token;
 pub mod types;
 
@@ -79,7 +79,7 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 /// Open connections; more wait in the system's queue.
 pub const MAX_CONNECTIONS: usize = 64;
 /// Answers that read the disk at once.
-const MAX_READS: usize = 8;
+pub(crate) const MAX_READS: usize = 8;
 
 /// Why the API is not served.
 #[derive(Debug, thiserror::Error)]

@@ -41,9 +41,9 @@ use tender_auction::{
 use tender_wire::{AuctionId, PublicKey};
 
 /// How long a step or an opening waits for its block: longer than the pool waits before it tells its neighbours again (65 s).
-const COMMIT_WITHIN: Duration = Duration::from_secs(90);
+pub(crate) const COMMIT_WITHIN: Duration = Duration::from_secs(90);
 /// Largest auction document, in bytes: 1024 tasks are about 300 KiB.
-pub(super) const MAX_DOCUMENT_BYTES: usize = 1 << 20;
+pub(crate) const MAX_DOCUMENT_BYTES: usize = 1 << 20;
 
 /// The owner's side: its home, and what must be shown to act for it.
 pub(super) struct Signing {

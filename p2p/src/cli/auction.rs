@@ -29,7 +29,7 @@ use tender_auction::{
 use tender_wire::{AuctionId, Height, UnixTime};
 
 /// How long to wait for a transaction's block.
-const COMMIT_WITHIN: Duration = Duration::from_secs(60);
+pub(crate) const COMMIT_WITHIN: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Subcommand)]
 pub(super) enum AuctionCommand {

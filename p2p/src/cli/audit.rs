@@ -31,7 +31,7 @@ use tender_consensus::block::CommittedBlock;
 use tender_wire::{Height, Wire as _, decode};
 
 /// Largest file of blocks read, in bytes.
-const MAX_BLOCKS_BYTES: u64 = 1 << 32;
+pub(crate) const MAX_BLOCKS_BYTES: u64 = 1 << 32;
 /// Blocks read from a store at once.
 const PAGE: usize = 256;
 

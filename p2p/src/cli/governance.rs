@@ -8,13 +8,14 @@ use clap::{Args, Subcommand};
 use std::{path::PathBuf, time::Duration};
 use tender_auction::{
     genesis::{Issuer, Openers},
+    market::governance::MAX_PROPOSAL_LIFE,
     transaction::{Action, Change, Proposal},
 };
 use tender_circuits::CapabilityType;
 use tender_wire::{Height, Power, PublicKey};
 
 /// How long to wait for an approval's block.
-const COMMIT_WITHIN: Duration = Duration::from_secs(60);
+pub(crate) const COMMIT_WITHIN: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Subcommand)]
 pub(super) enum GovernanceCommand {
@@ -41,8 +42,8 @@ pub(super) struct ProposeArgs {
     )]
     quota: u32,
     /// How many blocks validators have to approve
-    #[arg(long, value_name = "BLOCKS", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    blocks: u32,
+    #[arg(long, value_name = "BLOCKS", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=MAX_PROPOSAL_LIFE))]
+    blocks: u64,
     /// Where to write the proposal
     #[arg(long, short, value_name = "FILE")]
     output: PathBuf,
@@ -159,7 +160,7 @@ impl ProposeArgs {
             change: self.change.change(self.quota, &names)?,
             // the same change can be proposed again later
             nonce: height.0,
-            expiry: Height(height.0.saturating_add(self.blocks.into())),
+            expiry: Height(height.0.saturating_add(self.blocks)),
         };
         if self.output.exists() {
             let what = format!("{} exists", self.output.display());

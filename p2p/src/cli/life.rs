@@ -14,7 +14,7 @@ use tender_auction::transaction::{Action, AwardRef};
 use tender_wire::Digest;
 
 /// How long to wait for the block.
-const COMMIT_WITHIN: Duration = Duration::from_secs(60);
+pub(crate) const COMMIT_WITHIN: Duration = Duration::from_secs(60);
 
 /// What a winner can do without saying more.
 #[derive(Clone, Copy, Debug)]

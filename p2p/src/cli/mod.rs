@@ -7,20 +7,21 @@
 
 mod agent;
 pub mod auction;
-mod audit;
+pub(crate) mod audit;
 mod bench;
 mod bid;
-mod capability;
+pub(crate) mod capability;
 mod certificate;
 mod credentials;
 pub mod dev;
 mod explain;
-mod governance;
+pub(crate) mod governance;
 mod hints;
 mod inventory;
 mod issuer;
 mod keys;
-mod life;
+pub(crate) mod life;
+mod limits;
 pub(crate) mod out;
 pub mod place;
 pub mod start;
@@ -104,6 +105,8 @@ enum Command {
     Capability(capability::CapabilityCommand),
     /// Re-execute a whole history and compare everything; exits 3 at the first difference
     Audit(audit::AuditArgs),
+    /// Show every limit of this program: what it bounds, and what becomes of one more
+    Limits(limits::LimitsArgs),
     /// Measure on this machine: verifying, proving, whole auctions
     #[command(subcommand)]
     Bench(bench::BenchCommand),
@@ -133,6 +136,7 @@ impl Cli {
             Command::Verify(args) => args.run(),
             Command::Capability(command) => command.run(),
             Command::Audit(args) => args.run(),
+            Command::Limits(args) => args.run(),
             Command::Bench(command) => command.run(),
         }
     }

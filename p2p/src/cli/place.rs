@@ -27,7 +27,9 @@ use tender_circuits::Circuits;
 use tender_wire::{AuctionId, PublicKey, SecretKey};
 
 /// How long a peer that is behind or alone may take to be neither: one that has just started needs some seconds.
-const CATCH_UP: Duration = Duration::from_secs(5);
+pub(crate) const CATCH_UP: Duration = Duration::from_secs(5);
+/// How often it is looked at meanwhile.
+const POLL: Duration = Duration::from_millis(100);
 
 /// Directory of a home that holds what its agent is attested for.
 pub const CREDENTIALS: &str = "credentials";
@@ -176,7 +178,7 @@ impl Place {
                 return Ok(());
             }
             if started.elapsed() < CATCH_UP {
-                sleep(Duration::from_millis(100));
+                sleep(POLL);
                 continue;
             }
             let height = status.height;

@@ -39,7 +39,7 @@ use tender_auction::genesis::{
     Genesis, GenesisValidator, Issuer, MAX_OPEN_BUDGET, Openers, VERSION,
 };
 use tender_circuits::{CapabilityType, ProvingKey, types};
-use tender_consensus::params::Params;
+use tender_consensus::params::{MAX_BLOCK_INTERVAL_MS, Params};
 use tender_wire::{Power, PublicKey, TimeMs};
 
 /// Least distance of blocks of a network for people, in milliseconds.
@@ -47,7 +47,7 @@ const BLOCK_INTERVAL_MS: u64 = 1000;
 /// Leaves an issuer may post in all.
 const ISSUER_QUOTA: u32 = 4096;
 /// Attempts to find a port free for TCP and UDP alike.
-const PORT_ATTEMPTS: usize = 256;
+pub(crate) const PORT_ATTEMPTS: usize = 256;
 /// Where validators' ports are looked for: below the range that systems give to outgoing connections (32768 and up), so that none of
 /// ours takes the port of a peer that is yet to start.
 const PORTS: std::ops::Range<u16> = 20_000..32_000;
@@ -70,7 +70,7 @@ pub(super) struct TestnetArgs {
     #[arg(long, value_name = "NAMES", value_delimiter = ',', default_values_t = ["aurora".to_owned(), "borealis".to_owned()])]
     agents: Vec<String>,
     /// Least distance of blocks, in milliseconds
-    #[arg(long, value_name = "MS", default_value_t = BLOCK_INTERVAL_MS, value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
+    #[arg(long, value_name = "MS", default_value_t = BLOCK_INTERVAL_MS, value_parser = clap::value_parser!(u64).range(1..=MAX_BLOCK_INTERVAL_MS))]
     block_interval_ms: u64,
     /// Print what was written as JSON
     #[arg(long)]

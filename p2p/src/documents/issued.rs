@@ -20,7 +20,7 @@ pub const FORMAT: &str = "tender-issued/1";
 /// Directory of an issuer's home that holds its records.
 pub const ISSUED: &str = "issued";
 /// Most records looked through for the one of a handed-out file: a registry's leaves of one issuer are fewer.
-const MAX_RECORDS: usize = 1 << 20;
+pub(crate) const MAX_RECORDS: usize = 1 << 20;
 
 /// An issuer's record of one credential or attestation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

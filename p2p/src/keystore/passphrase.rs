@@ -30,13 +30,13 @@ pub const VARIABLE: &str = "TENDER_PASSPHRASE_FILE";
 /// How a protected file names its protection.
 pub(super) const PROTECTION: &str = "argon2id-chacha20poly1305";
 /// Longest passphrase, in bytes.
-const MAX_BYTES: usize = 1024;
+pub(crate) const MAX_BYTES: usize = 1024;
 /// Most memory a file may ask for, in KiB: 256 MiB.
-const MAX_MEMORY_KIB: u32 = 1 << 18;
+pub(crate) const MAX_MEMORY_KIB: u32 = 1 << 18;
 /// Most passes a file may ask for.
-const MAX_PASSES: u32 = 8;
+pub(crate) const MAX_PASSES: u32 = 8;
 /// Most lanes a file may ask for.
-const MAX_LANES: u32 = 16;
+pub(crate) const MAX_LANES: u32 = 16;
 
 /// A passphrase and the file it is from. Wiped when dropped.
 pub struct Passphrase {

@@ -11,7 +11,7 @@
 //! the room are kept free for committee duties. A full pool refuses newcomers; nothing is evicted.
 
 mod error;
-mod refused;
+pub(crate) mod refused;
 
 pub use error::PoolError;
 pub use refused::{Refused, RefusedMemory};
@@ -39,7 +39,7 @@ pub const COMMITTEE_ROOM: usize = 1024;
 /// Bytes only they may use: four KiB each.
 pub const COMMITTEE_BYTES: usize = 4 << 20;
 /// How long until a transaction submitted here is gossiped again; gossipsub carries the same bytes once a minute.
-const RESEND_AFTER: Duration = Duration::from_secs(65);
+pub(crate) const RESEND_AFTER: Duration = Duration::from_secs(65);
 
 /// What decides a transaction's place in line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use std::{
 use tender_wire::TxHash;
 
 /// Reasons remembered.
-const MAX_REMEMBERED: usize = 4096;
+pub(crate) const MAX_REMEMBERED: usize = 4096;
 
 /// Why a transaction was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]

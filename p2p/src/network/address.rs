@@ -9,7 +9,7 @@ use libp2p::{Multiaddr, PeerId, multiaddr::Protocol};
 use std::net::IpAddr;
 
 /// Addresses kept per peer: a few interfaces over two transports.
-pub(super) const MAX_ADDRESSES: usize = 8;
+pub(crate) const MAX_ADDRESSES: usize = 8;
 
 /// The acceptable ones among the addresses `peer` claims over a connection from `remote`, without `/p2p`.
 pub(super) fn accept(peer: &PeerId, claimed: &[Multiaddr], remote: &Multiaddr) -> Vec<Multiaddr> {

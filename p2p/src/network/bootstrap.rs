@@ -10,13 +10,13 @@ use std::time::{Duration, Instant};
 /// Pause before the second attempt; it doubles from there.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// Longest pause on loopback, where an attempt costs nothing.
-const MAX_PAUSE_LOCAL: Duration = Duration::from_secs(2);
+pub(crate) const MAX_PAUSE_LOCAL: Duration = Duration::from_secs(2);
 /// Longest pause elsewhere.
-const MAX_PAUSE: Duration = Duration::from_secs(15);
+pub(crate) const MAX_PAUSE: Duration = Duration::from_secs(15);
 /// Pause after the address turned out to belong to another chain.
 const FOREIGN_PAUSE: Duration = Duration::from_secs(60);
 /// Addresses taken from the configuration; more than a person writes.
-pub(super) const MAX_BOOTSTRAP: usize = 256;
+pub(crate) const MAX_BOOTSTRAP: usize = 256;
 
 /// The addresses to keep in touch with.
 #[derive(Debug, Default)]

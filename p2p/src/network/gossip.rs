@@ -24,21 +24,27 @@ use std::{
 const HEARTBEAT: Duration = Duration::from_millis(400);
 /// How long, in heartbeats, a message can be judged; after it a verdict comes too late. Ten seconds: ample for a proof to
 /// be verified behind a queue of others.
-const MEMORY_HEARTBEATS: usize = 25;
+pub(crate) const MEMORY_HEARTBEATS: usize = 25;
 /// Heartbeats during which a message is advertised to peers outside the mesh.
 const ADVERTISED_HEARTBEATS: usize = 5;
 /// How long the same bytes are not accepted or sent again. Longer than any message wanders.
-const DUPLICATE_MEMORY: Duration = Duration::from_secs(60);
+pub(crate) const DUPLICATE_MEMORY: Duration = Duration::from_secs(60);
 /// Author, counter, topic, signature and framing of one message; gossipsub counts them on receipt, but not on sending.
 const MESSAGE_OVERHEAD_BYTES: usize = 512;
 /// Control messages beside the largest message in one RPC.
 const RPC_OVERHEAD_BYTES: usize = 4 << 10;
 /// Messages waiting for one slow peer, after which it misses some.
-const QUEUE_PER_PEER: usize = 512;
+pub(crate) const QUEUE_PER_PEER: usize = 512;
 /// Messages taken from one RPC; honest peers send one.
-const MAX_MESSAGES_PER_RPC: usize = 64;
+pub(crate) const MAX_MESSAGES_PER_RPC: usize = 64;
+/// How long a peer that was dropped from the mesh stays out.
+const PRUNE_BACKOFF: Duration = Duration::from_secs(10);
+/// One time unit of standing in a mesh.
+const MESH_QUANTUM: Duration = Duration::from_secs(1);
+/// How long a peer's score outlives its connection.
+const SCORE_MEMORY: Duration = Duration::from_secs(600);
 /// Peers of one address that may be in good standing (loopback is exempt).
-const COLOCATED_PEERS: f64 = 8.0;
+pub(crate) const COLOCATED_PEERS: u8 = 8;
 
 /// gossipsub, transforming nothing and knowing only our topics.
 pub(super) type Gossip = Behaviour<IdentityTransform, WhitelistSubscriptionFilter>;
@@ -69,7 +75,7 @@ pub(super) fn behaviour(identity: &Keypair, names: &Names) -> Result<Gossip, Str
         .gossip_lazy(6)
         // Own messages go to every peer of the topic, so a mesh that has not formed yet loses none.
         .flood_publish(true)
-        .prune_backoff(Duration::from_secs(10))
+        .prune_backoff(PRUNE_BACKOFF)
         .connection_handler_queue_len(QUEUE_PER_PEER)
         .max_publish_messages(MAX_MESSAGES_PER_RPC);
     for topic in Topic::ALL {
@@ -111,7 +117,7 @@ fn score_params(names: &Names) -> PeerScoreParams {
     let topic = TopicScoreParams {
         topic_weight: 1.0,
         time_in_mesh_weight: 0.01,
-        time_in_mesh_quantum: Duration::from_secs(1),
+        time_in_mesh_quantum: MESH_QUANTUM,
         time_in_mesh_cap: 300.0,
         first_message_deliveries_weight: 0.1,
         first_message_deliveries_decay: 0.9,
@@ -132,13 +138,13 @@ fn score_params(names: &Names) -> PeerScoreParams {
         topic_score_cap: 20.0,
         app_specific_weight: 1.0,
         ip_colocation_factor_weight: -1.0,
-        ip_colocation_factor_threshold: COLOCATED_PEERS,
+        ip_colocation_factor_threshold: COLOCATED_PEERS.into(),
         ip_colocation_factor_whitelist: [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]
             .into(),
         behaviour_penalty_weight: -10.0,
         behaviour_penalty_threshold: 6.0,
         behaviour_penalty_decay: 0.9,
-        retain_score: Duration::from_secs(600),
+        retain_score: SCORE_MEMORY,
         ..PeerScoreParams::default()
     }
 }

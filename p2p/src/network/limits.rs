@@ -20,17 +20,17 @@ use std::{
 };
 
 /// Established connections in all. With [`super::transport`]'s windows this bounds buffered bytes.
-pub(super) const MAX_CONNECTIONS: u32 = 128;
+pub(crate) const MAX_CONNECTIONS: u32 = 128;
 /// Established connections that strangers opened; the rest is kept for the ones we choose.
-const MAX_INCOMING: u32 = 96;
+pub(crate) const MAX_INCOMING: u32 = 96;
 /// Established connections that we opened.
-const MAX_OUTGOING: u32 = 64;
+pub(crate) const MAX_OUTGOING: u32 = 64;
 /// Handshakes under way, each direction. A handshake lives at most `transport::HANDSHAKE_TIMEOUT`.
-const MAX_PENDING: u32 = 32;
+pub(crate) const MAX_PENDING: u32 = 32;
 /// Two peers that dial each other at once briefly hold two; one more for a connection that is dying.
-const MAX_PER_PEER: u32 = 3;
+pub(crate) const MAX_PER_PEER: u32 = 3;
 /// From one IPv4 address or IPv6 /64: an office behind one NAT, not a flood.
-const MAX_PER_ADDRESS: usize = 16;
+pub(crate) const MAX_PER_ADDRESS: usize = 16;
 
 pub(super) fn connection_limits() -> connection_limits::Behaviour {
     connection_limits::Behaviour::new(

@@ -22,15 +22,15 @@
 //! | `bootstrap`, `outbox` | dialling for ever; messages nobody could be sent yet |
 //! | `task` | the loop |
 
-mod address;
-mod bootstrap;
-mod codec;
-mod gossip;
-mod limits;
-mod outbox;
-mod task;
-mod topic;
-mod transport;
+pub(crate) mod address;
+pub(crate) mod bootstrap;
+pub(crate) mod codec;
+pub(crate) mod gossip;
+pub(crate) mod limits;
+pub(crate) mod outbox;
+pub(crate) mod task;
+pub(crate) mod topic;
+pub(crate) mod transport;
 
 #[cfg(test)]
 mod tests;
@@ -48,11 +48,11 @@ use tender_wire::{ChainId, encode};
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// Commands that wait for the task.
-const COMMAND_QUEUE: usize = 1024;
+pub(crate) const COMMAND_QUEUE: usize = 1024;
 /// Events that wait for the node. Gossip beyond it is ignored, requests beyond it stay unanswered.
-const EVENT_QUEUE: usize = 1024;
+pub(crate) const EVENT_QUEUE: usize = 1024;
 /// A listening socket that is not bound by then never will be.
-const LISTEN_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const LISTEN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What a network needs to start.
 #[derive(Clone, Debug)]

@@ -10,11 +10,11 @@ use std::{
 };
 
 /// Older messages have lost their meaning: rounds have passed, and status was said again.
-const MAX_AGE: Duration = Duration::from_secs(10);
+pub(crate) const MAX_AGE: Duration = Duration::from_secs(10);
 /// Messages kept.
-const MAX_MESSAGES: usize = 256;
+pub(crate) const MAX_MESSAGES: usize = 256;
 /// Bytes kept.
-const MAX_BYTES: usize = 4 << 20;
+pub(crate) const MAX_BYTES: usize = 4 << 20;
 
 /// When it was first said, and what.
 type Waiting = (Instant, Topic, Vec<u8>);

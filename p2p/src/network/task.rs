@@ -33,27 +33,27 @@ use tokio::sync::{mpsc, oneshot, watch};
 /// Upkeep: dialling, retries, deadlines.
 const TICK: Duration = Duration::from_millis(200);
 /// A connection that does not say in time what it is, is closed.
-const IDENTIFY_DEADLINE: Duration = Duration::from_secs(10);
+pub(crate) const IDENTIFY_DEADLINE: Duration = Duration::from_secs(10);
 /// Peers we look for beyond the bootstrap list; enough for a gossip mesh with room to choose.
-const WANTED_PEERS: usize = 24;
+pub(crate) const WANTED_PEERS: usize = 24;
 /// Known peers dialled per upkeep while too few are connected.
-const DIALS_PER_TICK: usize = 2;
+pub(crate) const DIALS_PER_TICK: usize = 2;
 /// Pause before a known peer is dialled again.
 const REDIAL_PAUSE: Duration = Duration::from_secs(10);
 /// Requests of one peer under way at once.
-const INBOUND_PER_PEER: usize = 4;
+pub(crate) const INBOUND_PER_PEER: usize = 4;
 /// Requests of all peers under way at once; each may hold an answer of [`MAX_RESPONSE_BYTES`] until it is sent.
-const INBOUND: usize = 16;
+pub(crate) const INBOUND: usize = 16;
 /// Our requests to one peer under way at once.
-const OUTBOUND_PER_PEER: usize = 4;
+pub(crate) const OUTBOUND_PER_PEER: usize = 4;
 /// Our requests under way at once; each may bring an answer of [`MAX_RESPONSE_BYTES`].
-const OUTBOUND: usize = 16;
+pub(crate) const OUTBOUND: usize = 16;
 /// Peers that can be banned at once: a list for people, not a defence.
-const MAX_BANNED: usize = 4096;
+pub(crate) const MAX_BANNED: usize = 4096;
 /// Failed pings in a row that end a connection.
-const PING_FAILURES: u32 = 2;
+pub(crate) const PING_FAILURES: u32 = 2;
 /// Characters kept of what a peer says it runs.
-const AGENT_CHARS: usize = 64;
+pub(crate) const AGENT_CHARS: usize = 64;
 
 /// Where an answer to our request goes.
 type Reply = oneshot::Sender<Result<Vec<u8>, RequestError>>;

@@ -8,6 +8,9 @@ use libp2p::{StreamProtocol, gossipsub::IdentTopic, gossipsub::TopicHash};
 use tender_consensus::{evidence::Evidence, message::Message, params::MAX_TX_BYTES};
 use tender_wire::{ChainId, Wire};
 
+/// Largest status message: a height, an id, and room for a validator's proof of identity.
+pub(crate) const MAX_STATUS_BYTES: usize = 2 << 10;
+
 /// A gossip topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Topic {
@@ -33,8 +36,7 @@ impl Topic {
             Topic::Vote => Message::MAX_BYTES,
             // A variant index before it.
             Topic::Evidence => Evidence::MAX_BYTES + 4,
-            // A height, an id, and a validator's proof of identity.
-            Topic::Status => 2 << 10,
+            Topic::Status => MAX_STATUS_BYTES,
         }
     }
 

@@ -20,29 +20,29 @@ use libp2p::{
 use std::{num::NonZeroUsize, time::Duration};
 
 /// A handshake that takes longer is dropped (THREATS B16).
-pub(super) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A request without an answer is over.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// A connection that no protocol uses is closed.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+pub(crate) const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Streams per connection: gossip 2, kad and identify a few, requests [`REQUEST_STREAMS`].
-const STREAMS: u32 = 48;
+pub(crate) const STREAMS: u32 = 48;
 /// Requests under way on one connection, both directions.
-const REQUEST_STREAMS: usize = 16;
+pub(crate) const REQUEST_STREAMS: usize = 16;
 /// Unread bytes of one QUIC stream.
-const QUIC_STREAM_BYTES: u32 = 256 << 10;
+pub(crate) const QUIC_STREAM_BYTES: u32 = 256 << 10;
 /// Unread bytes of one QUIC connection.
-const QUIC_CONNECTION_BYTES: u32 = 2 << 20;
+pub(crate) const QUIC_CONNECTION_BYTES: u32 = 2 << 20;
 /// Streams whose protocol is still being agreed on, per connection.
-const NEGOTIATING_STREAMS: usize = 16;
+pub(crate) const NEGOTIATING_STREAMS: usize = 16;
 /// Events of one connection that wait for the swarm.
-const EVENTS_PER_CONNECTION: usize = 16;
+pub(crate) const EVENTS_PER_CONNECTION: usize = 16;
 /// Ping period; two failures in a row end a connection.
 const PING_INTERVAL: Duration = Duration::from_secs(10);
 /// Ping answer deadline: generous, for a machine busy with proofs.
-const PING_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// Kademlia message: 20 peers with some addresses each.
-const KAD_PACKET_BYTES: usize = 16 << 10;
+pub(crate) const KAD_PACKET_BYTES: usize = 16 << 10;
 /// How often kad looks around by itself.
 const KAD_REFRESH: Duration = Duration::from_secs(30);
 

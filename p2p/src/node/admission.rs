@@ -39,20 +39,20 @@ use tender_wire::TxHash;
 use tokio::sync::{mpsc, oneshot};
 
 /// Transactions waiting to be judged. At some milliseconds a proof, a few seconds of work.
-const MAX_QUEUED: usize = 1024;
+pub(crate) const MAX_QUEUED: usize = 1024;
 /// Of those, from one peer, or submitted here; so many places are kept free of gossip, for what is submitted and owed here.
-const MAX_QUEUED_PER_SOURCE: usize = 256;
+pub(crate) const MAX_QUEUED_PER_SOURCE: usize = 256;
 /// Transactions set aside until the next block.
-const MAX_ASIDE: usize = 512;
+pub(crate) const MAX_ASIDE: usize = 512;
 /// Proofs verified together, and a bid's beyond: some 60 ms of work if they are good; if half are bad, 1.7 times what they cost one by one, below
 /// half a second (THREATS T26).
-const MAX_BATCH: usize = 64;
+pub(crate) const MAX_BATCH: usize = 64;
 /// Of those, from one peer: one that sends bad proofs spoils a quarter of a batch.
-const MAX_BATCH_OF_ONE: usize = 16;
+pub(crate) const MAX_BATCH_OF_ONE: usize = 16;
 /// Transactions looked at for one batch, so that bids do not wait behind a flood of what is refused without proofs.
-const MAX_EXAMINED: usize = 256;
+pub(crate) const MAX_EXAMINED: usize = 256;
 /// How long a gossiped transaction is kept without a verdict: gossip forgets it after ten seconds.
-const PATIENCE: Duration = Duration::from_secs(8);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(8);
 
 /// Where a transaction came from and who waits for the verdict.
 pub(super) enum Origin {

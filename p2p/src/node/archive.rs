@@ -40,9 +40,9 @@ use tender_consensus::{
 use tender_wire::{AuctionId, CodecError, Digest, Height, PublicKey, TxHash, Wire, decode, encode};
 
 /// Blocks and certificates of one answer, in bytes: below consensus' cap, with room for the frame around them.
-const MAX_RANGE_BYTES: usize = MAX_RESPONSE_BYTES - 4096;
+pub(crate) const MAX_RANGE_BYTES: usize = MAX_RESPONSE_BYTES - 4096;
 /// Records of one auction read at most: 65,536 bids of 64 entries are far above what a block can hold.
-const MAX_RECORDS: usize = 1 << 20;
+pub(crate) const MAX_RECORDS: usize = 1 << 20;
 
 /// Why the past cannot be read or extended. The process must stop; its files are as they were.
 #[derive(Debug, thiserror::Error)]
@@ -104,7 +104,7 @@ pub struct Placed {
 /// A list of validators as stored.
 #[derive(Serialize, Deserialize)]
 #[serde(transparent)]
-struct Validators(Vec<Validator>);
+pub(crate) struct Validators(Vec<Validator>);
 
 impl Wire for Validators {
     const NAME: &'static str = "validators";
@@ -114,7 +114,7 @@ impl Wire for Validators {
 /// Phases that auctions entered in one block, as stored.
 #[derive(Serialize, Deserialize)]
 #[serde(transparent)]
-struct Phases(Vec<(AuctionId, Phase)>);
+pub(crate) struct Phases(Vec<(AuctionId, Phase)>);
 
 impl Wire for Phases {
     const NAME: &'static str = "phases";

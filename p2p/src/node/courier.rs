@@ -37,13 +37,13 @@ use tokio::{
 };
 
 /// Questions of ours under way; more are dropped, the engine asks again.
-const MAX_ASKED: usize = 16;
+pub(crate) const MAX_ASKED: usize = 16;
 /// Peers one question is put to before the engine must ask again.
-const ATTEMPTS: usize = 2;
+pub(crate) const ATTEMPTS: usize = 2;
 /// Questions of others that read the store at once.
-const MAX_READS: usize = 4;
+pub(crate) const MAX_READS: usize = 4;
 /// Longest wait for the consensus thread to answer another peer.
-const ANSWER_PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const ANSWER_PATIENCE: Duration = Duration::from_secs(5);
 /// Announcements of the tip on a quiet chain.
 const STATUS_EVERY: u32 = 2;
 /// Upkeep.

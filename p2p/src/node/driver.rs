@@ -32,9 +32,12 @@ use tender_wire::{Round, TimeMs};
 use tokio::sync::{mpsc, oneshot};
 
 /// Jobs waiting for the thread.
-pub(super) const JOB_QUEUE: usize = 1024;
+pub(crate) const JOB_QUEUE: usize = 1024;
 /// How often the engine may ask for what seems lost.
 const TICK: Duration = Duration::from_secs(1);
+
+/// Furthest ahead a timer is set: more does not matter, and cannot overflow.
+const A_DAY: Duration = Duration::from_secs(86_400);
 
 /// Something for the consensus thread.
 pub(super) enum Job {
@@ -309,9 +312,8 @@ pub(super) fn wall_clock() -> TimeMs {
     TimeMs(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// A moment from now on, at most a day ahead, so that the addition cannot overflow.
+/// A moment from now on.
 fn deadline(after: Duration) -> Instant {
     let now = Instant::now();
-    now.checked_add(after.min(Duration::from_secs(86_400)))
-        .unwrap_or(now)
+    now.checked_add(after.min(A_DAY)).unwrap_or(now)
 }

@@ -24,7 +24,7 @@ use tokio::{
 };
 
 /// Time given to API answers under way when the peer stops.
-const API_GRACE: Duration = Duration::from_secs(2);
+pub(crate) const API_GRACE: Duration = Duration::from_secs(2);
 
 /// A running peer. Dropping it stops it soon; [`NodeHandle::shutdown`] waits until its files are free.
 pub struct NodeHandle {

@@ -18,19 +18,19 @@
 //!
 //! A [`NodeHandle`] is one running peer. Many can run in one process.
 
-mod admission;
+pub(crate) mod admission;
 pub mod archive;
-mod courier;
-mod driver;
+pub(crate) mod courier;
+pub(crate) mod driver;
 mod events;
 mod follow;
-mod handle;
+pub(crate) mod handle;
 mod keeper;
-mod peers;
-mod predict;
-mod recover;
-mod shared;
-mod status;
+pub(crate) mod peers;
+pub(crate) mod predict;
+pub(crate) mod recover;
+pub(crate) mod shared;
+pub(crate) mod status;
 mod turns;
 
 pub use archive::{Archive, ArchiveError, Known, Opened, Placed};
@@ -69,7 +69,7 @@ use tokio::{
 };
 
 /// Messages on their way to the network.
-const OUTGOING_QUEUE: usize = 1024;
+pub(crate) const OUTGOING_QUEUE: usize = 1024;
 
 /// Where a peer keeps its things and whom it talks to.
 #[derive(Clone, Debug)]

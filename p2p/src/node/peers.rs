@@ -12,13 +12,13 @@ use tender_consensus::engine::Peer;
 use tender_wire::Height;
 
 /// Peers known at once. A message that outlives its connection leaves a row; the oldest such row goes first.
-const MAX_ROWS: usize = 1024;
+pub(crate) const MAX_ROWS: usize = 1024;
 /// Lies after which a peer is dropped. The first may be a fault in transit or in our own timing.
-const FAULTS: u32 = 3;
+pub(crate) const FAULTS: u32 = 3;
 /// How long it is kept out.
-const BAN: Duration = Duration::from_secs(600);
+pub(crate) const BAN: Duration = Duration::from_secs(600);
 /// Peers whose faults are remembered.
-const MAX_SUSPECTS: usize = 1024;
+pub(crate) const MAX_SUSPECTS: usize = 1024;
 
 /// The table.
 #[derive(Default)]

@@ -12,7 +12,7 @@ use tender_auction::{
 use tender_wire::{Height, TxHash};
 
 /// Longest reason repeated to others.
-const MAX_REASON_CHARS: usize = 400;
+pub(crate) const MAX_REASON_CHARS: usize = 400;
 
 /// A transaction that applies if its proofs verify.
 pub(super) struct Outlook {

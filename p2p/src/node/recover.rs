@@ -23,9 +23,9 @@ use tender_consensus::{
 use tender_wire::{CodecError, Height, decode};
 
 /// Bytes of blocks read at once.
-const READ_BYTES: usize = 32 << 20;
+pub(crate) const READ_BYTES: usize = 32 << 20;
 /// Blocks read at once.
-const READ_BLOCKS: usize = 256;
+pub(crate) const READ_BLOCKS: usize = 256;
 
 /// Why a peer cannot continue what is on its disk.
 #[derive(Debug, thiserror::Error)]

@@ -20,7 +20,7 @@ use tender_wire::{Height, PublicKey, Round};
 use tokio::sync::{broadcast, watch};
 
 /// Events kept for a slow listener before it misses some.
-const EVENT_QUEUE: usize = 1024;
+pub(crate) const EVENT_QUEUE: usize = 1024;
 
 /// The chain as last committed.
 pub type Chain = ChainState<MarketState>;

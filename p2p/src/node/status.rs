@@ -8,7 +8,7 @@ use tender_wire::{BlockId, Height, Wire};
 
 /// The message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct StatusMessage {
+pub(crate) struct StatusMessage {
     /// Height of the speaker's tip.
     pub(super) height: Height,
     /// Id of its tip.

@@ -10,7 +10,7 @@ use std::{
 
 const FILE: &str = "LOCK";
 /// What is read of a lock file for an error message.
-const OWNER_BYTES: u64 = 64;
+pub(crate) const OWNER_BYTES: u64 = 64;
 
 /// Why a directory cannot be had.
 #[derive(Debug, thiserror::Error)]

@@ -11,7 +11,7 @@
 //! all, and are on disk when [`Store::commit`] returns (two-phase commit). The whole file is checked when it is opened, and every
 //! value carries a checksum, so damage is an error that names the file, never a wrong answer. Calls block on the disk: call them off the async threads.
 
-mod lock;
+pub(crate) mod lock;
 pub mod wal;
 
 pub use lock::{DirLock, LockError};
@@ -33,7 +33,7 @@ const FILE: &str = "blocks.redb";
 /// Layout of the tables; raised when it changes.
 const FORMAT: [u8; 4] = 1u32.to_le_bytes();
 /// Pages redb keeps in memory.
-const CACHE_BYTES: usize = 64 << 20;
+pub(crate) const CACHE_BYTES: usize = 64 << 20;
 /// Bytes of SHA-256 before each value: against disks, not against people.
 const CHECK_BYTES: usize = 8;
 

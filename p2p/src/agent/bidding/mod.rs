@@ -32,9 +32,9 @@ use tender_circuits::{Evidence, EvidenceKind, MerklePath, ProofBytes, ProofEvide
 use tender_wire::{BidId, Height};
 
 /// How often a bid is proven anew because its root went stale meanwhile.
-const ATTEMPTS: usize = 4;
+pub(crate) const ATTEMPTS: usize = 4;
 /// How long to wait for a bid's block.
-const COMMIT_WITHIN: Duration = Duration::from_secs(60);
+pub(crate) const COMMIT_WITHIN: Duration = Duration::from_secs(60);
 
 /// An agent that bids.
 pub struct Bidder<'a> {

@@ -12,7 +12,7 @@ const MIB: u64 = 1 << 20;
 const NVIDIA: &str = "0x10de";
 const AMD: &str = "0x1002";
 /// Most GPUs asked of one driver.
-const MAX_GPUS: u32 = 1024;
+pub(crate) const MAX_GPUS: u32 = 1024;
 
 /// A GPU as its driver describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]

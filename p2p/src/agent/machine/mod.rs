@@ -6,7 +6,7 @@
 //!
 //! Bounds: every file read is capped at [`MAX_TEXT`] bytes, every directory at [`MAX_ENTRIES`] entries.
 
-mod gpu;
+pub(crate) mod gpu;
 mod host;
 mod models;
 
@@ -18,9 +18,9 @@ use std::path::Path;
 use tender_circuits::{ClaimSchema, NamedValue, names::NameError, types::resources};
 
 /// Largest text read from the system, in bytes: a figure or a name.
-const MAX_TEXT: u64 = 4096;
+pub(crate) const MAX_TEXT: u64 = 4096;
 /// Most entries of one directory looked at: devices, interfaces.
-const MAX_ENTRIES: usize = 4096;
+pub(crate) const MAX_ENTRIES: usize = 4096;
 
 /// What people say of a machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

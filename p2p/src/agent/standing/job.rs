@@ -37,7 +37,7 @@ use tender_wire::{Digest, UnixTime};
 /// Most bytes a command may print: a result of this size or larger is better kept elsewhere and named by its hash.
 pub const MAX_OUTPUT_BYTES: u64 = 64 << 20;
 /// How long a command may take to end after SIGTERM.
-const GRACE: Duration = Duration::from_secs(5);
+pub(crate) const GRACE: Duration = Duration::from_secs(5);
 /// How often a running command is looked at.
 const LOOK: Duration = Duration::from_millis(25);
 

@@ -23,11 +23,11 @@ use tender_auction::task::MAX_ENTRIES;
 use tender_wire::{AuctionId, TxHash};
 
 /// Largest journal read, in bytes.
-const MAX_BYTES: u64 = 64 << 20;
+pub(crate) const MAX_BYTES: u64 = 64 << 20;
 /// Longest row, in bytes of JSON: a serial number or award, a hash and a count.
 const ROW_BYTES: u64 = 400;
 /// Rows beyond which no new bid is made.
-const MAX_ROWS: usize = 131_072;
+pub(crate) const MAX_ROWS: usize = 131_072;
 /// Rows a bid may come to: its own, and one for each entry that is won.
 const ROWS_PER_BID: usize = 1 + MAX_ENTRIES as usize;
 const _: () = assert!((MAX_ROWS + ROWS_PER_BID) as u64 * ROW_BYTES < MAX_BYTES);

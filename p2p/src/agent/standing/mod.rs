@@ -27,8 +27,8 @@
 mod awards;
 mod bids;
 pub mod job;
-mod journal;
-mod offer;
+pub(crate) mod journal;
+pub(crate) mod offer;
 
 use super::{actor::Actor, client::Client, error::Failure, prover::Prover};
 use crate::{
@@ -59,13 +59,13 @@ const REREAD: Duration = Duration::from_secs(5);
 /// Pause before what was refused is tried again.
 const RETRY: Duration = Duration::from_secs(3);
 /// Bids made in one look: proving must not keep the agent from accepting what it has won.
-const PROOFS_PER_LOOK: usize = 4;
+pub(crate) const PROOFS_PER_LOOK: usize = 4;
 /// How often a bid is tried that the chain refuses.
-const MAX_TRIES: u32 = 5;
+pub(crate) const MAX_TRIES: u32 = 5;
 /// How often a command is run that fails.
-const MAX_RUNS: u32 = 3;
+pub(crate) const MAX_RUNS: u32 = 3;
 /// Most signed transactions of this agent that wait for a block together: fewer than a mempool keeps of one signer.
-const MAX_WAITING: usize = 16;
+pub(crate) const MAX_WAITING: usize = 16;
 /// Directory of a home that holds what its standing agent keeps.
 const DIRECTORY: &str = "agent";
 

@@ -31,7 +31,7 @@ use tender_circuits::Claim;
 use tender_wire::{Price, TypeId};
 
 /// Reasons told of a machine that bids for nothing.
-const MAX_REASONS: usize = 4;
+pub(crate) const MAX_REASONS: usize = 4;
 
 /// One machine before one auction.
 pub(super) struct Offer<'a> {

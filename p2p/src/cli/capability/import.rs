@@ -19,7 +19,7 @@ use tender_circuits::{
 use tender_wire::Digest;
 
 /// Largest circuit or transcript hashed, in bytes.
-const MAX_HASHED_BYTES: u64 = 4 << 30;
+pub(crate) const MAX_HASHED_BYTES: u64 = 4 << 30;
 
 #[derive(Debug, Args)]
 #[command(

@@ -7,7 +7,7 @@
 //! ```
 
 mod export;
-mod import;
+pub(crate) mod import;
 mod inspect;
 mod prove;
 mod setup;

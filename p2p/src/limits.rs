@@ -1,0 +1,670 @@
+//! Every limit of a peer in one table: what it bounds, what becomes of one more, why, and the test that sends one more.
+//!
+//! A limit stands where its meaning does; here it is only named, so the value shown is the one that holds. [`Door`] lists the rows, door by
+//! door; [`table`] gives them to programs, `tender limits` to people. `tests/limits.rs` holds the table complete: a numeric constant in the
+//! sources that is neither here nor said there to be no limit fails it.
+
+use serde::Serialize;
+use std::time::Duration;
+use tender_wire::{Price, Wire};
+
+/// One limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Limit {
+    /// Where what it bounds comes in.
+    pub door: Door,
+    /// The constant, as code names it.
+    pub name: &'static str,
+    /// Its value.
+    pub value: u64,
+    /// Of what.
+    pub unit: &'static str,
+    /// What becomes of one more.
+    pub one_more: &'static str,
+    /// Why it is there, and so large.
+    pub reason: &'static str,
+    /// What shows that it holds.
+    pub shown: Shown,
+}
+
+/// What shows that a limit holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Shown {
+    /// The test that sends as much, and one more.
+    Test(&'static str),
+    /// Nobody can send one more, and why.
+    Unreachable(&'static str),
+}
+
+impl Limit {
+    /// The constant without what every name begins with.
+    pub fn short_name(&self) -> &'static str {
+        let name = self.name;
+        name.strip_prefix("crate::")
+            .or_else(|| name.strip_prefix("tender_"))
+            .unwrap_or(name)
+    }
+}
+
+/// What constants are measured in.
+trait Figure {
+    fn figure(self) -> u64;
+}
+
+macro_rules! figures {
+    ($($kind:ty),*) => {
+        $(impl Figure for $kind {
+            fn figure(self) -> u64 {
+                u64::try_from(self).unwrap_or(u64::MAX)
+            }
+        })*
+    };
+}
+figures!(u8, u16, u32, u64, usize);
+
+impl Figure for Price {
+    fn figure(self) -> u64 {
+        self.0
+    }
+}
+
+/// In milliseconds.
+impl Figure for Duration {
+    fn figure(self) -> u64 {
+        self.as_millis().figure()
+    }
+}
+
+impl Figure for u128 {
+    fn figure(self) -> u64 {
+        u64::try_from(self).unwrap_or(u64::MAX)
+    }
+}
+
+/// `door "what comes in" { constant, "unit": "one more"; "reason"; test or unreachable("why"). … }`
+macro_rules! limits {
+    ($($door:ident $title:literal {
+        $($name:path, $unit:literal: $more:literal; $why:literal; $shown:ident $(($because:literal))?.)*
+    })*) => {
+        /// Where what is bounded comes in.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum Door {
+            $(
+                #[doc = $title]
+                #[doc = "\n\n| limit | of | one more | why | shown by |\n|---|---|---|---|---|"]
+                $(#[doc = concat!(
+                    "| `", stringify!($name), "` | ", $unit, " | ", $more, " | ", $why,
+                    " | `", stringify!($shown), "` ", $($because,)? "|"
+                )])*
+                $door,
+            )*
+        }
+
+        impl Door {
+            /// Every door.
+            pub const ALL: &[Door] = &[$(Door::$door),*];
+
+            /// What comes in there.
+            pub fn title(self) -> &'static str {
+                match self {
+                    $(Door::$door => $title,)*
+                }
+            }
+        }
+
+        /// Every limit, door by door.
+        pub fn table() -> Vec<Limit> {
+            vec![$($(Limit {
+                door: Door::$door,
+                name: stringify!($name),
+                value: $name.figure(),
+                unit: $unit,
+                one_more: $more,
+                reason: $why,
+                shown: shown!($shown $(($because))?),
+            }),*),*]
+        }
+    };
+}
+
+macro_rules! shown {
+    (unreachable ($because:literal)) => {
+        Shown::Unreachable($because)
+    };
+    ($test:ident) => {
+        Shown::Test(stringify!($test))
+    };
+}
+
+limits! {
+    Wire "What crosses the wire, is hashed or kept: encodings and blocks" {
+        tender_consensus::params::MAX_TX_BYTES, "bytes": "is no transaction: refused before it is hashed, its sender scored";
+            "a bid with four proofs is 8 KiB, and what is gossiped must be small"; owed.
+        tender_consensus::params::MAX_BLOCK_TXS, "transactions of a block": "the body is its sender's fault; as a parameter, genesis is refused";
+            "bounds the hashes of a compact block to 128 KiB"; owed.
+        tender_consensus::params::MAX_BLOCK_BYTES, "bytes of transactions and witnesses": "genesis is refused; a block above its chain's own parameter is invalid";
+            "one second of a 32 Mbit/s link"; owed.
+        tender_consensus::params::MAX_WITNESSES, "clearing witnesses of a block": "the body is its sender's fault";
+            "far above the auctions that clear in one block"; owed.
+        tender_consensus::params::MAX_BLOCK_EVIDENCE, "pieces of evidence in a block": "the body is its sender's fault";
+            "each costs two signature checks"; owed.
+        tender_consensus::message::MAX_GOSSIP_BYTES, "bytes of a gossip message": "refused unread, its sender scored";
+            "a proposal with the largest block that is pushed"; owed.
+        tender_consensus::message::MAX_PUSHED_BLOCK_BYTES, "bytes of a compact block": "travels without its proposal: others ask for it";
+            "what is gossiped must be small"; owed.
+        tender_consensus::message::MAX_BUNDLE_MESSAGES, "proposals and votes in an answer": "the answer is its sender's fault";
+            "five rounds of the largest set"; owed.
+        tender_consensus::message::MAX_RANGE_BLOCKS, "committed blocks in an answer": "the answer is its sender's fault";
+            "a minute of blocks; larger histories are asked for page by page"; owed.
+        tender_consensus::message::MAX_RESPONSE_BYTES, "bytes of an answer": "refused unread, its sender blamed";
+            "at least one committed block of any size"; owed.
+        tender_consensus::block::Header::MAX_BYTES, "bytes": "refused unread";
+            "a header has 338"; owed.
+        tender_consensus::block::Block::MAX_BYTES, "bytes": "refused unread";
+            "its payload, a certificate, evidence and the lengths of everything"; owed.
+        tender_consensus::block::CompactBlock::MAX_BYTES, "bytes": "refused unread";
+            "witnesses may fill a block, hashes stand beside them"; owed.
+        tender_consensus::block::CommittedBlock::MAX_BYTES, "bytes": "refused unread";
+            "a block and its certificate"; owed.
+        tender_consensus::certificate::CommitCertificate::MAX_BYTES, "bytes": "refused unread";
+            "every signature of the largest set"; owed.
+        tender_consensus::evidence::Evidence::MAX_BYTES, "bytes": "refused unread, its sender scored";
+            "two signed messages of some 200 bytes"; owed.
+        tender_consensus::message::Message::MAX_BYTES, "bytes": "refused unread, its sender scored";
+            "that of gossip"; owed.
+        tender_consensus::message::Request::MAX_BYTES, "bytes": "refused unread, no answer";
+            "a question for every transaction of the largest block"; owed.
+        tender_consensus::message::Response::MAX_BYTES, "bytes": "refused unread, its sender blamed";
+            "that of answers"; owed.
+        tender_consensus::wal::WalRecord::MAX_BYTES, "bytes": "the vote log is damaged: no signing";
+            "a block and the few bytes around it"; owed.
+        tender_consensus::wal::MAX_FRAME_BYTES, "bytes of a vote log's frame": "the vote log is damaged: no signing, nothing allocated";
+            "that of its record"; owed.
+        tender_wire::merkle::MAX_DEPTH, "siblings of a path": "the path proves nothing";
+            "a list of 2^32 leaves"; owed.
+        tender_auction::transaction::Transaction::MAX_BYTES, "bytes": "refused unread";
+            "that of transactions"; owed.
+        tender_auction::genesis::Genesis::MAX_BYTES, "bytes": "genesis is refused";
+            "a document people hand round"; owed.
+        tender_auction::outcome::OutcomeRecord::MAX_BYTES, "bytes": "refused unread";
+            "four evidences of the largest claims"; owed.
+        tender_auction::clearing::Witness::MAX_BYTES, "bytes": "refused unread";
+            "an index for every entry of the largest market"; owed.
+        tender_auction::market::witness::AuctionWitness::MAX_BYTES, "bytes": "the block is invalid";
+            "an index for every unit, below half of the smallest block, so that every auction clears"; owed.
+        tender_auction::seal::Sealed::MAX_BYTES, "bytes": "refused unread";
+            "a share for every member of the largest committee, and the largest body"; owed.
+        tender_auction::market::MarketState::MAX_BYTES, "bytes": "refused unread";
+            "a full registry and 2^16 sealed bids are below it"; owed.
+        tender_circuits::CapabilityType::MAX_BYTES, "bytes": "refused unread";
+            "the largest schema and key"; owed.
+        tender_circuits::ClaimSchema::MAX_BYTES, "bytes": "refused unread";
+            "sixteen fields with 64 labels each"; owed.
+        tender_circuits::Claim::MAX_BYTES, "bytes": "refused unread";
+            "sixteen values of 36 bytes"; owed.
+        tender_circuits::Credential::MAX_BYTES, "bytes": "refused unread";
+            "a claim, a name and 130 bytes"; owed.
+        tender_circuits::Attestation::MAX_BYTES, "bytes": "refused unread";
+            "a claim and 185 bytes"; owed.
+        tender_circuits::Evidence::MAX_BYTES, "bytes": "refused unread";
+            "a claim and 236 bytes"; owed.
+        tender_circuits::MerklePath::MAX_BYTES, "bytes": "refused unread";
+            "an index, a count and a sibling per level"; owed.
+        crate::node::status::StatusMessage::MAX_BYTES, "bytes": "refused unread, its sender scored";
+            "a height, an id and a time"; owed.
+    }
+
+    Consensus "Proposals, votes, evidence and sync" {
+        tender_consensus::validators::MAX_VALIDATORS, "validators of a set": "the set is refused";
+            "16 KiB of signatures a certificate"; validator_sets_are_refused_by_rule.
+        tender_consensus::params::MAX_TIMEOUT_MS, "ms": "genesis is refused; timeouts of later rounds stay at it";
+            "a round nobody waits longer for than a minute"; owed.
+        tender_consensus::params::MAX_BLOCK_INTERVAL_MS, "ms": "genesis is refused";
+            "windows are counted in blocks"; owed.
+        tender_consensus::params::MAX_EVIDENCE_AGE, "heights": "genesis is refused";
+            "bounds the offences in the state"; owed.
+        tender_consensus::kernel::MAX_FUTURE_ROUNDS, "rounds ahead per sender": "the message is dropped, nobody blamed";
+            "honest senders move on, and a third of them takes us along"; future_rounds_are_bounded_per_sender.
+        tender_consensus::kernel::MAX_ROUND_AHEAD, "rounds ahead of a proposal": "the proposal is dropped, nobody blamed";
+            "finding the proposer of a round is work, done before a signature is checked"; owed.
+        tender_consensus::engine::MAX_NEXT_MESSAGES, "messages of the next height per validator": "the message is dropped, nobody blamed";
+            "two rounds of a proposal and two votes, and some"; a_flood_of_future_heights_is_capped_per_sender.
+        tender_consensus::engine::MAX_SOURCES, "peers likely to have a block": "the peer is not remembered";
+            "one of them is asked at a time"; owed.
+        tender_consensus::engine::MAX_BODIES, "blocks kept per height": "the oldest that no rule needs goes";
+            "rules need a handful; the rest are those of the latest rounds"; owed.
+        tender_consensus::engine::MAX_POOLED_EVIDENCE, "offences": "refused, nobody blamed";
+            "more than a block counts, and one for every member of most sets"; owed.
+        tender_consensus::engine::MAX_CLAIMS, "peers held to the tip they claim": "one of them is forgotten";
+            "one honest claim suffices"; owed.
+    }
+
+    Market "Genesis, auctions, bids, governance: what transactions may do" {
+        tender_auction::genesis::MAX_VALIDATORS, "validators": "genesis, or the change, is refused";
+            "sealing costs 32 bytes a member and bid"; owed.
+        tender_auction::genesis::MAX_ISSUERS, "issuers ever": "genesis, or the change, is refused";
+            "an evidence names them by bits of a u64"; owed.
+        tender_auction::genesis::MAX_QUOTA, "leaves of one issuer": "genesis, or the change, is refused; a leaf above the issuer's own quota likewise";
+            "de-listing zeroes them all in one block, half a millisecond each"; owed.
+        tender_auction::genesis::MAX_TYPES, "capability types ever": "genesis, or the change, is refused";
+            "each is a key that every peer prepares"; owed.
+        tender_auction::genesis::MAX_OPEN_BUDGET, "shares that opening an auction may cost": "genesis is refused; a bid above the auction's share of it likewise";
+            "2^16 bids of a committee of one, some seconds of work"; owed.
+        tender_auction::genesis::MAX_OPENERS, "keys on the openers' list": "genesis, or the change, is refused";
+            "a list people agree on"; owed.
+        tender_auction::task::MAX_CLASSES, "classes of an auction": "the auction is refused";
+            "each is a market of its own to clear"; owed.
+        tender_auction::task::MAX_TASKS, "tasks of an auction": "the auction is refused";
+            "bounds the outcome records of a block"; owed.
+        tender_auction::task::MAX_QUANTITY, "units of a task": "the auction is refused";
+            "each unit is served by another bid"; owed.
+        tender_auction::task::MAX_UNITS, "units of an auction": "the auction is refused";
+            "each is an outcome record and four bytes of a witness"; owed.
+        tender_auction::task::MAX_REQUIREMENTS, "requirements of a class, evidences of a bid": "the auction, or the bid, is refused";
+            "each is a proof to verify"; owed.
+        tender_auction::task::MAX_ENTRIES, "entries of a bid": "the auction is refused";
+            "every bid is padded to as many"; owed.
+        tender_auction::task::MAX_SLOTS, "slots of a bid in a class": "the bid is refused";
+            "a bid serves at most one unit of a task"; owed.
+        tender_auction::task::MAX_PRICE, "smallest units": "the auction is refused; a bid above its task's reserve is void";
+            "sums over the largest market stay far within 128 bits"; owed.
+        tender_auction::task::MAX_NAME_BYTES, "bytes of a title or name": "the auction, or genesis, is refused";
+            "it is shown in one line"; owed.
+        tender_auction::task::MAX_WINDOW_BLOCKS, "blocks of a window": "the auction is refused";
+            "a live auction holds one of few places"; owed.
+        tender_auction::bid::MAX_SEQUENCE, "bids of one machine in an auction": "the bid is refused";
+            "a replaced bid leaves a record"; owed.
+        tender_auction::seal::MAX_COMMITTEE, "keys a bid is sealed to": "nothing is sealed, nothing opens";
+            "4 KiB a bid, and the work of opening it"; committees_are_bounded_and_their_keys_are_points.
+        tender_auction::seal::MAX_BID_ENTRIES, "entries of a sealed body": "nothing is sealed; the bid is void";
+            "that of auctions"; owed.
+        tender_auction::seal::MAX_BODY_BYTES, "bytes of a sealed body": "nothing is sealed; the bid is malformed";
+            "the largest padded plaintext and its tag"; sealed_bids_are_bounded.
+        tender_auction::clearing::MAX_PRICE, "smallest units": "the market is refused";
+            "sums and products of a whole market fit 128 bits"; owed.
+        tender_auction::clearing::MAX_TASKS, "tasks of a market": "the market is refused";
+            "bounds the witness"; owed.
+        tender_auction::clearing::MAX_BIDS, "bids of a market": "the market is refused";
+            "the sealing budget admits no more"; owed.
+        tender_auction::clearing::MAX_ENTRIES, "entries of a market": "the market is refused";
+            "bounds memory, witness and sums"; owed.
+        tender_auction::clearing::MAX_NONCES, "nonces tried for one optimum": "the market cannot be cleared";
+            "each fails with a probability below 2^-36"; owed.
+        tender_auction::market::admission::MAX_LEASE_SECONDS, "s from the last window to the lease's end": "the auction is refused";
+            "bounds how long a reservation is kept"; owed.
+        tender_auction::market::auction::MAX_AUCTION_ENTRIES, "entries of an auction, replaced bids included": "the bid is refused";
+            "they clear in one block, and each leaves half a kilobyte"; owed.
+        tender_auction::market::execute::MAX_BLOCK_BIDS, "bids of a block": "the block is invalid";
+            "1024 proofs of a millisecond, where none was verified before"; t26_a_block_holds_so_many_bids_and_no_more.
+        tender_auction::market::phases::MAX_BLOCK_CLEARINGS, "auctions that clear in a block": "waits for the next block";
+            "bounds a block's work"; owed.
+        tender_auction::market::settle::MAX_RUNNERS_UP, "runners-up of a task": "loses its place in the queue";
+            "who comes next when a winner does not accept"; owed.
+        tender_auction::market::state::MAX_SIGNERS, "signers ever": "a new signer's transaction is refused";
+            "a number that was used may never be forgotten"; owed.
+        tender_auction::market::state::MAX_LIVE_PER_OPENER, "live auctions of an opener": "the auction is refused";
+            "no opener may lock out the others"; openers_have_a_limit_of_live_auctions.
+        tender_auction::market::state::MAX_LIVE, "live auctions": "the auction is refused";
+            "bounds openings and clearings"; owed.
+        tender_auction::market::state::MAX_SETTLED, "cleared auctions whose assignments run": "the auction is refused";
+            "bounds the state that long leases hold"; owed.
+        tender_auction::market::state::MAX_SETTLED_PER_OPENER, "of those, one opener's": "the auction is refused";
+            "no opener may lock out the others"; owed.
+        tender_auction::market::registry::MAX_ROOTS, "registry roots that stay good": "the oldest goes; bids under it are refused or suspended";
+            "a proof stays usable for 17 minutes of one change a second"; owed.
+        tender_auction::market::registry::MAX_REVOKED_SERIALS, "attestations an issuer revokes": "the revocation is refused";
+            "bounds the table; de-listing the issuer revokes all"; owed.
+        tender_auction::market::governance::MAX_OPEN_PROPOSALS, "open proposals of a validator": "the approval is refused";
+            "each is kept whole until it passes or expires"; owed.
+        tender_auction::market::governance::MAX_PROPOSAL_LIFE, "blocks to a proposal's expiry": "the approval is refused";
+            "a proposal that passed is remembered until then"; owed.
+        tender_auction::market::governance::MAX_WAITING, "changes of the validator set that wait": "the change is dropped";
+            "one takes effect per height"; owed.
+        tender_auction::market::opening::MAX_OPENINGS, "opened bids remembered": "the oldest is forgotten and opened anew if needed";
+            "as many as the largest auction admits"; the_oldest_goes_first_and_the_bound_holds.
+        tender_auction::market::verifier::MAX_VERDICTS, "good proofs remembered": "the oldest is forgotten and verified anew if needed";
+            "some minutes of full blocks, 8 MiB"; the_oldest_goes_first_and_the_bound_holds.
+        tender_auction::market::verifier::MAX_KEYS, "prepared keys remembered": "the oldest is forgotten and prepared anew if needed";
+            "as many as a chain has types"; the_oldest_goes_first_and_the_bound_holds.
+    }
+
+    Proofs "Types, claims, keys and proofs" {
+        tender_circuits::issuer::MAX_ISSUERS, "issuers of a mask": "is no issuer index";
+            "bits of a u64"; owed.
+        tender_circuits::registry::DEPTH, "levels of the registry": "a path of another length proves nothing";
+            "a million credentials, and what circuits are built for"; owed.
+        tender_circuits::registry::CAPACITY, "leaves of the registry": "the leaf is refused";
+            "a full tree"; owed.
+        tender_circuits::schema::MAX_FIELDS, "fields of a claim": "the type is refused";
+            "each is a public input, which verification pays for"; owed.
+        tender_circuits::schema::MAX_LABELS, "labels of a mask": "the type is refused";
+            "bits of a u64"; owed.
+        tender_circuits::schema::MAX_NAME, "bytes of a field's name": "the type is refused";
+            "it is printed in tables"; owed.
+        tender_circuits::schema::MAX_UNIT, "bytes of a unit": "the type is refused";
+            "it is printed in tables"; owed.
+        tender_circuits::schema::MAX_LABEL, "bytes of a label": "the type is refused";
+            "it is printed in tables"; owed.
+        tender_circuits::capability::MAX_TYPE_NAME, "bytes of a type's name": "the type is refused";
+            "it is printed in tables"; owed.
+        tender_circuits::names::MAX_EXACT_NAME, "bytes of a name for a hash": "the value is refused";
+            "shorter than a hash, so that a mistyped one is no name"; owed.
+        tender_circuits::gadgets::range::MAX_BITS, "bits of a range check": "is cut to it";
+            "one fewer than the modulus has"; owed.
+        tender_circuits::r1cs::MAX_CONSTRAINTS, "constraints of a circuit": "no key is made";
+            "300 MB of key and a minute of proving"; owed.
+        tender_circuits::snarkjs::MAX_INPUTS, "public inputs of a foreign key": "the key is refused";
+            "what a capability type can have"; owed.
+        tender_circuits::snarkjs::MAX_DIGITS, "digits of a number": "the number is refused";
+            "those of 2^256"; a_number_has_one_form_and_is_below_its_modulus.
+        tender_circuits::verify::RETESTS, "terms of tests per proof of a batch": "the rest is verified one by one";
+            "whatever its proofs are, a batch costs little more than they would alone"; large_batches_with_few_and_with_many_bad_proofs.
+        tender_circuits::verify::MILLER_WINDOW, "pairs prepared together": "waits for the next window";
+            "20 KiB a pair"; large_batches_with_few_and_with_many_bad_proofs.
+    }
+
+    Network "Connections, gossip and requests of peers" {
+        crate::network::limits::MAX_CONNECTIONS, "connections": "the connection is refused";
+            "bounds what unread bytes can fill"; owed.
+        crate::network::limits::MAX_INCOMING, "connections strangers opened": "the connection is refused";
+            "keeps room for those this peer chooses"; owed.
+        crate::network::limits::MAX_OUTGOING, "connections this peer opened": "the dial fails";
+            "enough for a mesh"; owed.
+        crate::network::limits::MAX_PENDING, "handshakes under way, each direction": "the connection is refused";
+            "each costs a key exchange and lives five seconds"; owed.
+        crate::network::limits::MAX_PER_PEER, "connections of one peer": "the connection is refused";
+            "two that dial each other at once hold two, and one may be dying"; owed.
+        crate::network::limits::MAX_PER_ADDRESS, "connections from one address or /64": "the connection is refused";
+            "an office behind one address, not a flood"; b17_many_identities_from_one_address.
+        crate::network::gossip::COLOCATED_PEERS, "peers of one address in good standing": "their scores fall";
+            "identities are free, addresses less so"; owed.
+        crate::network::topic::MAX_STATUS_BYTES, "bytes of a status message": "refused before it leaves; rejected on arrival, its sender scored";
+            "a height, an id, and room for a proof of identity"; too_large_is_refused_before_it_leaves.
+        crate::network::gossip::QUEUE_PER_PEER, "messages waiting for a slow peer": "the peer misses it";
+            "a burst of a large set's votes"; owed.
+        crate::network::gossip::MAX_MESSAGES_PER_RPC, "messages taken from one packet": "the rest of the packet is dropped";
+            "honest peers send one"; owed.
+        crate::network::gossip::MEMORY_HEARTBEATS, "heartbeats of 400 ms a message can be judged": "the verdict comes too late: not forwarded";
+            "ten seconds, for a proof to be verified behind others"; owed.
+        crate::network::gossip::DUPLICATE_MEMORY, "ms the same bytes are known": "carried again as new";
+            "longer than any message wanders"; owed.
+        crate::network::outbox::MAX_AGE, "ms an own message waits for a first peer": "dropped";
+            "rounds have passed, and status was said again"; bounded_in_count_bytes_and_age.
+        crate::network::outbox::MAX_MESSAGES, "own messages waiting for a first peer": "the oldest is dropped";
+            "seconds of a validator alone"; bounded_in_count_bytes_and_age.
+        crate::network::outbox::MAX_BYTES, "bytes of those": "the oldest are dropped";
+            "seconds of a validator alone"; bounded_in_count_bytes_and_age.
+        crate::network::MAX_REQUEST_BYTES, "bytes of a question": "refused before it leaves; the stream is closed on arrival";
+            "consensus' largest, in an envelope"; requests_are_answered_up_to_the_cap.
+        crate::network::MAX_RESPONSE_BYTES, "bytes of an answer": "not sent; not read beyond its length";
+            "consensus' largest, in an envelope"; requests_are_answered_up_to_the_cap.
+        crate::network::task::INBOUND_PER_PEER, "questions of one peer at once": "refused: the stream is closed";
+            "each may hold an answer of 8 MiB"; one_peer_cannot_take_every_request_slot.
+        crate::network::task::INBOUND, "questions of all peers at once": "refused: the stream is closed";
+            "each may hold an answer of 8 MiB"; owed.
+        crate::network::task::OUTBOUND_PER_PEER, "own questions to one peer at once": "not asked: busy";
+            "each may bring an answer of 8 MiB"; one_peer_cannot_take_every_request_slot.
+        crate::network::task::OUTBOUND, "own questions at once": "not asked: busy";
+            "each may bring an answer of 8 MiB"; owed.
+        crate::network::REQUEST_TIMEOUT, "ms for an answer": "the question is over";
+            "8 MiB over a slow line"; owed.
+        crate::network::transport::HANDSHAKE_TIMEOUT, "ms of a handshake": "the connection is dropped";
+            "strangers must not hold places by saying nothing"; owed.
+        crate::network::task::IDENTIFY_DEADLINE, "ms to say of which chain a peer is": "the connection is closed";
+            "a peer of no chain is no peer"; owed.
+        crate::network::transport::IDLE_TIMEOUT, "ms without any protocol": "the connection is closed";
+            "gossip keeps every peer's open"; owed.
+        crate::network::transport::PING_TIMEOUT, "ms for a ping's answer": "counts as a failed ping";
+            "generous, for a machine busy with proofs"; owed.
+        crate::network::task::PING_FAILURES, "failed pings in a row": "the connection is closed";
+            "one may be lost to a busy machine"; owed.
+        crate::network::transport::STREAMS, "streams of a connection": "reset by the transport";
+            "gossip two, kad and identify a few, requests sixteen"; owed.
+        crate::network::transport::REQUEST_STREAMS, "requests of a connection": "the stream is dropped";
+            "both directions, with room"; owed.
+        crate::network::transport::NEGOTIATING_STREAMS, "streams without a protocol yet": "the stream is dropped";
+            "agreeing takes one round trip"; owed.
+        crate::network::transport::EVENTS_PER_CONNECTION, "events of a connection waiting": "the connection waits";
+            "back pressure"; owed.
+        crate::network::transport::QUIC_STREAM_BYTES, "unread bytes of a QUIC stream": "the sender waits";
+            "back pressure"; owed.
+        crate::network::transport::QUIC_CONNECTION_BYTES, "unread bytes of a QUIC connection": "the sender waits";
+            "back pressure; with the connections, 256 MiB"; owed.
+        crate::network::transport::KAD_PACKET_BYTES, "bytes of a kad message": "the stream is closed";
+            "20 peers with some addresses each"; owed.
+        crate::network::address::MAX_ADDRESSES, "addresses kept of a peer": "not kept";
+            "a few interfaces over two transports"; the_address_book_of_a_peer_is_bounded.
+        crate::network::bootstrap::MAX_BOOTSTRAP, "addresses to dial for ever": "the configuration is refused";
+            "more than a person writes"; owed.
+        crate::network::bootstrap::MAX_PAUSE, "ms between two dials": "the pause grows no further";
+            "a peer that comes back is found soon"; pauses_grow_to_a_cap_and_never_end.
+        crate::network::bootstrap::MAX_PAUSE_LOCAL, "ms between two dials on loopback": "the pause grows no further";
+            "an attempt costs nothing there"; pauses_grow_to_a_cap_and_never_end.
+        crate::network::task::WANTED_PEERS, "peers this peer looks for": "no more are dialled";
+            "a mesh with room to choose"; owed.
+        crate::network::task::DIALS_PER_TICK, "known peers dialled every 200 ms": "waits for the next look";
+            "handshakes are work"; owed.
+        crate::network::task::MAX_BANNED, "banned peers": "not banned, and said so";
+            "a list for people, not a defence"; owed.
+        crate::network::task::AGENT_CHARS, "characters of what a peer says it runs": "cut";
+            "it is printed"; owed.
+        crate::network::COMMAND_QUEUE, "commands waiting for the network": "the sender waits";
+            "back pressure within the peer"; owed.
+        crate::network::EVENT_QUEUE, "events waiting for the node": "gossip is ignored, a question goes unanswered";
+            "the network waits for nobody"; a_node_that_does_not_read_its_events_stalls_nobody.
+        crate::network::LISTEN_TIMEOUT, "ms to bind an address": "the peer does not start, and says so";
+            "a socket that is not bound by then never will be"; owed.
+    }
+
+    Api "The HTTP API" {
+        crate::api::MAX_CONNECTIONS, "connections": "waits in the system's queue";
+            "some of them event streams"; owed.
+        crate::api::MAX_BODY_BYTES, "bytes of a request's body": "413 too_large";
+            "a transaction with room to spare"; what_is_submitted_is_found_again_and_what_is_wrong_is_named.
+        crate::api::signing::MAX_DOCUMENT_BYTES, "bytes of an auction document": "413 too_large";
+            "1024 tasks are about 300 KiB"; owed.
+        crate::api::REQUEST_TIMEOUT, "ms to read a request and begin its answer": "504 timeout";
+            "nothing here takes seconds"; owed.
+        crate::api::door::PATIENCE, "ms without an answer on a connection": "the connection is closed";
+            "neither silence nor dripping bytes may hold a place"; a_connection_lives_as_long_as_it_is_answered.
+        crate::api::MAX_READS, "answers that read the disk at once": "waits for its turn";
+            "consensus needs the disk too"; owed.
+        crate::api::events::MAX_LISTENERS, "event streams": "503 too_many_listeners";
+            "half of the connections"; a_thousand_listeners_leave_room_and_a_sleeper_is_told.
+        crate::api::events::PAGE_BLOCKS, "blocks read at once for a listener": "read next";
+            "a page in memory per listener"; owed.
+        crate::api::events::PAGE_BYTES, "bytes of blocks read at once for a listener": "read next";
+            "a page in memory per listener"; owed.
+        crate::node::shared::EVENT_QUEUE, "events kept for a slow listener": "the listener is told of the gap and reads the disk";
+            "the peer waits for no listener"; a_thousand_listeners_leave_room_and_a_sleeper_is_told.
+        crate::api::auctions::MAX_PAGE, "auctions of a page": "the page ends";
+            "half a megabyte of JSON"; owed.
+        crate::api::blocks::MAX_PAGE_BLOCKS, "blocks of a page": "the page ends";
+            "auditors read on"; owed.
+        crate::api::blocks::MAX_PAGE_BYTES, "bytes of a page": "the page ends";
+            "at least one block of any size"; owed.
+        crate::api::jobs::MAX_AT_ONCE, "signing jobs that run": "waits";
+            "a proof keeps a core busy"; so_many_wait_and_no_more_and_ends_are_kept_for_a_while.
+        crate::api::jobs::MAX_WAITING, "signing jobs that wait": "429 busy";
+            "some proofs' time"; so_many_wait_and_no_more_and_ends_are_kept_for_a_while.
+        crate::api::jobs::MAX_KEPT, "ended jobs kept": "the oldest is forgotten";
+            "for who asks later"; so_many_wait_and_no_more_and_ends_are_kept_for_a_while.
+        crate::api::jobs::ANSWER_WITHIN, "ms an answer waits for its job": "202 with where to ask again";
+            "below the request's time"; an_answer_waits_a_while_and_the_job_goes_on.
+        crate::api::signing::COMMIT_WITHIN, "ms a step waits for its block": "the job fails, and says what may still happen";
+            "longer than the pool waits before it tells its neighbours again"; owed.
+    }
+
+    Node "Judging, waiting, storing: the peer's own queues" {
+        crate::node::admission::MAX_QUEUED, "transactions waiting to be judged": "ignored, or refused to who submits";
+            "some seconds of proofs"; gossip_leaves_room_for_duties.
+        crate::node::admission::MAX_QUEUED_PER_SOURCE, "of those, one source's": "ignored, or refused to who submits";
+            "a flood waits behind itself"; gossip_leaves_room_for_duties.
+        crate::node::admission::MAX_ASIDE, "transactions set aside for the next block": "judged as things stand";
+            "honest peers are a block apart"; after_a_block_what_was_set_aside_is_queued_again_or_given_back.
+        crate::node::admission::MAX_BATCH, "proofs verified together": "waits for the next batch";
+            "half a second if half are bad"; one_peer_cannot_fill_a_batch.
+        crate::node::admission::MAX_BATCH_OF_ONE, "of those, one peer's": "waits for the next batch";
+            "bad proofs spoil a quarter of a batch at most"; one_peer_cannot_fill_a_batch.
+        crate::node::admission::MAX_EXAMINED, "transactions looked at for one batch": "waits for the next batch";
+            "bids must not wait behind a flood of what is refused"; owed.
+        crate::node::admission::PATIENCE, "ms a gossiped transaction waits for a verdict": "entered as this peer's own, or ignored";
+            "gossip forgets it after ten seconds"; owed.
+        crate::mempool::MAX_TXS, "transactions waiting for a block": "refused, nothing is evicted";
+            "several full blocks"; l1_a_flood_leaves_room_for_committee_duties.
+        crate::mempool::MAX_BYTES, "bytes of those": "refused, nothing is evicted";
+            "some full blocks"; l1_a_flood_of_large_transactions_leaves_room_for_committee_duties.
+        crate::mempool::MAX_PER_SIGNER, "of those, one signer's": "refused";
+            "a rack of credentials at once"; l1_one_signer_or_peer_fills_its_own_room_only.
+        crate::mempool::MAX_PER_PEER, "of those, brought by one peer": "refused";
+            "three such peers do not fill the pool"; l1_one_signer_or_peer_fills_its_own_room_only.
+        crate::mempool::COMMITTEE_ROOM, "places for seal keys and reveals alone": "refused to everything else";
+            "64 auctions with a committee of sixteen"; l1_a_flood_leaves_room_for_committee_duties.
+        crate::mempool::COMMITTEE_BYTES, "bytes for seal keys and reveals alone": "refused to everything else";
+            "four KiB each"; l1_a_flood_of_large_transactions_leaves_room_for_committee_duties.
+        crate::mempool::RESEND_AFTER, "ms until an own transaction is gossiped again": "gossiped again";
+            "gossip carries the same bytes once a minute"; own_transactions_are_due_again_after_the_memory_of_gossip_not_before.
+        crate::mempool::refused::MAX_REMEMBERED, "refusals remembered": "the oldest is forgotten";
+            "for who asks what became of a transaction"; owed.
+        crate::node::predict::MAX_REASON_CHARS, "characters of a reason repeated": "cut";
+            "strangers have a part in it"; owed.
+        crate::node::peers::MAX_ROWS, "peers known": "the oldest row goes";
+            "more than the network lets connect"; owed.
+        crate::node::peers::MAX_SUSPECTS, "peers whose lies are counted": "one of them is forgotten";
+            "more than the network lets connect"; owed.
+        crate::node::peers::FAULTS, "lies of a peer": "banned";
+            "the first may be a fault in transit"; b13_a_third_lie_bans_for_a_while.
+        crate::node::peers::BAN, "ms of a ban": "let in again";
+            "a machine that was mended is not lost"; b13_a_third_lie_bans_for_a_while.
+        crate::node::courier::MAX_ASKED, "own questions under way": "dropped; the engine asks again";
+            "those of the network"; owed.
+        crate::node::courier::ATTEMPTS, "peers one question is put to": "the engine asks again";
+            "strangers who never answer cost a turn each"; owed.
+        crate::node::courier::MAX_READS, "questions of others that read the disk at once": "waits for its turn";
+            "consensus needs the disk too"; owed.
+        crate::node::courier::ANSWER_PATIENCE, "ms the consensus thread may take to answer a peer": "no answer";
+            "below the question's own time"; owed.
+        crate::node::driver::JOB_QUEUE, "jobs waiting for the consensus thread": "ignored, or unanswered";
+            "a burst of a large set's votes"; owed.
+        crate::node::OUTGOING_QUEUE, "messages on their way to the network": "the sender waits";
+            "back pressure within the peer"; owed.
+        crate::node::archive::MAX_RANGE_BYTES, "bytes of blocks in an answer": "the answer ends";
+            "below the cap of answers, with room for the frame"; owed.
+        crate::node::archive::MAX_RECORDS, "outcome records read of an auction": "not read";
+            "far above what an auction can leave"; owed.
+        crate::node::archive::Opened::MAX_BYTES, "bytes of a stored opening": "the store is damaged: the peer stops";
+            "that of transactions"; owed.
+        crate::node::archive::Validators::MAX_BYTES, "bytes of a stored set": "the store is damaged: the peer stops";
+            "the largest set"; owed.
+        crate::node::archive::Phases::MAX_BYTES, "bytes of a block's stored phases": "the store is damaged: the peer stops";
+            "every auction of the state, entering a phase"; owed.
+        crate::node::recover::READ_BLOCKS, "blocks read at once on start": "read next";
+            "memory"; owed.
+        crate::node::recover::READ_BYTES, "bytes of those": "read next";
+            "memory"; owed.
+        crate::node::handle::API_GRACE, "ms for API answers when the peer stops": "cut off";
+            "a peer that is told to stop stops"; owed.
+        crate::store::CACHE_BYTES, "bytes of the store's pages in memory": "read from the disk";
+            "the tip and the indexes"; owed.
+        crate::store::lock::OWNER_BYTES, "bytes read of who holds a directory": "not shown";
+            "a number, for an error message"; owed.
+    }
+
+    Files "Files people hand over and programs read" {
+        crate::documents::MAX_FILE_BYTES, "bytes of a document": "the file is refused";
+            "an auction of 1024 tasks is 300 KiB"; owed.
+        crate::config::MAX_CONFIG_BYTES, "bytes of a configuration": "the file is refused";
+            "some kilobytes are written"; owed.
+        crate::keystore::MAX_FILE_BYTES, "bytes of a key file": "the file is refused";
+            "some 250 are written"; owed.
+        crate::keystore::passphrase::MAX_BYTES, "bytes of a passphrase": "the file is refused";
+            "longer than anybody types"; a_passphrase_is_not_empty_not_endless_and_not_for_others_to_read.
+        crate::keystore::passphrase::MAX_MEMORY_KIB, "KiB a key file may ask for": "the file does not open";
+            "a file must not exhaust the machine"; owed.
+        crate::keystore::passphrase::MAX_PASSES, "passes a key file may ask for": "the file does not open";
+            "a file must not busy the machine"; owed.
+        crate::keystore::passphrase::MAX_LANES, "lanes a key file may ask for": "the file does not open";
+            "a file must not busy the machine"; owed.
+        crate::documents::credential::MAX_CREDENTIALS, "credentials of a directory": "the directory is refused";
+            "the leaves of an issuer"; owed.
+        crate::documents::issued::MAX_RECORDS, "an issuer's records looked through": "the directory is refused";
+            "more than an issuer may post"; owed.
+        crate::documents::sealed::MAX_PLAIN_BYTES, "bytes of a credential": "nothing is sealed; the file does not open";
+            "a full claim is 4 KiB, the rest is what people write beside it"; sizes_are_bounded_before_anything_is_decrypted.
+        crate::documents::sealed::MAX_SEALED_FILE_BYTES, "bytes of a sealed credential": "the file is refused";
+            "the largest credential, in hex"; a_home_opens_its_files_and_names_the_one_that_does_not_open.
+        crate::documents::prices::MAX_PERCENT, "percent": "the price file is refused";
+            "a thousand times the plain price"; owed.
+        tender_auction::certificate::MAX_FILE_BYTES, "bytes of a certificate": "the file is refused";
+            "1,000 set changes of a hundred validators"; owed.
+        tender_auction::certificate::MAX_SET_CHANGES, "set changes of a certificate": "the certificate is refused";
+            "each costs a check of every signature"; owed.
+        tender_auction::checkpoint::MAX_HEADERS, "headers up to a checkpoint": "the file is refused";
+            "three hours of a block a second"; owed.
+        tender_auction::checkpoint::MAX_FILE_BYTES, "bytes of a headers file": "the file is refused";
+            "10,000 headers of 1.2 KiB"; owed.
+        crate::agent::prover::MAX_KEY_FILE_BYTES, "bytes of a proving key": "the file is refused";
+            "the largest circuit's"; owed.
+        crate::cli::audit::MAX_BLOCKS_BYTES, "bytes of a file of blocks": "the file is refused";
+            "read whole"; owed.
+        crate::cli::capability::import::MAX_HASHED_BYTES, "bytes of a circuit or transcript": "the file is refused";
+            "read piece by piece"; owed.
+    }
+
+    Agent "Agents and the commands people type" {
+        crate::agent::client::TIMEOUT, "ms for an answer of the peer": "the command fails, and says so";
+            "an auction of 4096 units takes a busy peer a second"; owed.
+        crate::agent::client::MAX_ANSWER_BYTES, "bytes of an answer": "the answer is refused";
+            "the largest auction with its outcomes"; owed.
+        crate::agent::client::AUCTIONS_PER_PAGE, "auctions of a full page": "the next page is asked for";
+            "that of the API"; owed.
+        crate::agent::client::MAX_AUCTIONS, "auctions read of one peer": "not read";
+            "500 bytes each"; owed.
+        crate::agent::actor::ATTEMPTS, "signatures of one action": "the command fails with the peer's reason";
+            "another of the same signer took its number"; owed.
+        crate::agent::actor::BATCH, "actions that wait for a block together": "wait for the first";
+            "fewer than a pool keeps of one signer"; owed.
+        crate::agent::bidding::ATTEMPTS, "proofs of one bid": "the command fails with the peer's reason";
+            "the registry's root moved on meanwhile"; owed.
+        crate::agent::bidding::COMMIT_WITHIN, "ms a bid waits for its block": "the command fails, and says what may still happen";
+            "blocks come by the second"; owed.
+        crate::agent::issuing::COMMIT_WITHIN, "ms a leaf waits for its block": "the command fails, and says what may still happen";
+            "blocks come by the second"; owed.
+        crate::cli::auction::COMMIT_WITHIN, "ms an auction waits for its block": "the command fails, and says what may still happen";
+            "blocks come by the second"; owed.
+        crate::cli::governance::COMMIT_WITHIN, "ms an approval waits for its block": "the command fails, and says what may still happen";
+            "blocks come by the second"; owed.
+        crate::cli::life::COMMIT_WITHIN, "ms a step waits for its block": "the command fails, and says what may still happen";
+            "blocks come by the second"; owed.
+        crate::cli::place::CATCH_UP, "ms a peer may be behind or alone": "the command fails, and says so";
+            "a peer that has just started"; peer_not_synced.
+        crate::cli::testnet::PORT_ATTEMPTS, "ports tried": "the command fails, and says so";
+            "almost all are free"; owed.
+        crate::agent::machine::MAX_TEXT, "bytes of a figure of the system": "not seen, and said so";
+            "a figure or a name"; owed.
+        crate::agent::machine::MAX_ENTRIES, "entries of a directory of the system": "not looked at";
+            "devices and interfaces"; owed.
+        crate::agent::machine::gpu::MAX_GPUS, "GPUs of one driver": "not counted";
+            "no machine has so many"; owed.
+        crate::agent::standing::PROOFS_PER_LOOK, "bids made before looking around again": "made in the next look";
+            "proving must not keep the agent from accepting"; owed.
+        crate::agent::standing::MAX_TRIES, "refusals of one bid": "given up, and said so";
+            "the chain's reasons seldom change"; owed.
+        crate::agent::standing::MAX_RUNS, "failures of one command": "left, and said so";
+            "a person has to look"; a_runner_up_takes_over_a_lost_peer_is_sat_out_and_a_failing_command_is_left.
+        crate::agent::standing::MAX_WAITING, "steps that wait for a block together": "sent in the next look";
+            "fewer than a pool keeps of one signer"; owed.
+        crate::agent::standing::job::MAX_OUTPUT_BYTES, "bytes a command prints": "the command is ended, nothing recorded";
+            "larger results are better named by their hash"; a_command_that_prints_without_end_is_ended.
+        crate::agent::standing::job::GRACE, "ms for a command to end": "killed";
+            "it may have something to put away"; owed.
+        crate::agent::standing::journal::MAX_BYTES, "bytes of a journal": "the journal is refused";
+            "above what the rows below can fill"; owed.
+        crate::agent::standing::journal::MAX_ROWS, "rows of a journal": "no new bid is made";
+            "what was begun must still fit"; owed.
+        crate::agent::standing::offer::MAX_REASONS, "reasons told of a machine that bids for nothing": "counted, not told";
+            "for people"; owed.
+    }
+}
