@@ -344,7 +344,8 @@ mod tests {
             registry.zero(0),
             Err(RegistryError::NoSuchLeaf { index: 0, len: 0 })
         );
-        registry.len = CAPACITY;
+        registry.len = CAPACITY - 1;
+        assert_eq!(registry.append(&leaf(1)), Ok(CAPACITY - 1));
         assert_eq!(registry.append(&leaf(1)), Err(RegistryError::Full));
     }
 

@@ -313,17 +313,22 @@ fn a_credential_of_another_type_is_refused() {
 
 #[test]
 fn a_path_of_the_wrong_length_neither_proves_nor_panics() {
-    let mut world = World::of(credential());
-    world.path.siblings.pop();
-    let args = (&keys().0, &world.credential, &world.path, &honest().0);
-    assert_eq!(
-        prove(args.0, args.1, args.2, args.3, [1; 32]),
-        Err(ProveError::NotRegistered)
-    );
-    assert_eq!(
-        attacks::forge(args.0, args.1, args.2, args.3, [1; 32]),
-        Err(ProveError::Misfit)
-    );
+    let world = World::of(credential());
+    let mut short = world.path.clone();
+    let last = short.siblings.pop().unwrap();
+    let mut long = world.path.clone();
+    long.siblings.push(last);
+    for path in [short, long] {
+        let args = (&keys().0, &world.credential, &path, &honest().0);
+        assert_eq!(
+            prove(args.0, args.1, args.2, args.3, [1; 32]),
+            Err(ProveError::NotRegistered)
+        );
+        assert_eq!(
+            attacks::forge(args.0, args.1, args.2, args.3, [1; 32]),
+            Err(ProveError::Misfit)
+        );
+    }
 }
 
 /// arkworks' gadget library opens a span around every operation and formats its operands. A peer that logs at `info` must not get to see a

@@ -199,19 +199,19 @@ limits! {
         tender_auction::market::MarketState::MAX_BYTES, "bytes": "refused unread";
             "a full registry and 2^16 sealed bids are below it"; owed.
         tender_circuits::CapabilityType::MAX_BYTES, "bytes": "refused unread";
-            "the largest schema and key"; owed.
+            "the largest schema and key"; records_above_their_caps_are_refused_unread.
         tender_circuits::ClaimSchema::MAX_BYTES, "bytes": "refused unread";
-            "sixteen fields with 64 labels each"; owed.
+            "sixteen fields with 64 labels each"; records_above_their_caps_are_refused_unread.
         tender_circuits::Claim::MAX_BYTES, "bytes": "refused unread";
-            "sixteen values of 36 bytes"; owed.
+            "sixteen values of 36 bytes"; records_above_their_caps_are_refused_unread.
         tender_circuits::Credential::MAX_BYTES, "bytes": "refused unread";
-            "a claim, a name and 130 bytes"; owed.
+            "a claim, a name and 130 bytes"; records_above_their_caps_are_refused_unread.
         tender_circuits::Attestation::MAX_BYTES, "bytes": "refused unread";
-            "a claim and 185 bytes"; owed.
+            "a claim and 185 bytes"; records_above_their_caps_are_refused_unread.
         tender_circuits::Evidence::MAX_BYTES, "bytes": "refused unread";
-            "a claim and 236 bytes"; owed.
+            "a claim and 236 bytes"; records_above_their_caps_are_refused_unread.
         tender_circuits::MerklePath::MAX_BYTES, "bytes": "refused unread";
-            "an index, a count and a sibling per level"; owed.
+            "an index, a count and a sibling per level"; records_above_their_caps_are_refused_unread.
         crate::node::status::StatusMessage::MAX_BYTES, "bytes": "refused unread, its sender scored";
             "a height, an id and a time"; owed.
     }
@@ -332,37 +332,37 @@ limits! {
 
     Proofs "Types, claims, keys and proofs" {
         tender_circuits::issuer::MAX_ISSUERS, "issuers of a mask": "is no issuer index";
-            "bits of a u64"; owed.
+            "bits of a u64"; there_are_so_many_issuers_and_no_more.
         tender_circuits::registry::DEPTH, "levels of the registry": "a path of another length proves nothing";
-            "a million credentials, and what circuits are built for"; owed.
+            "a million credentials, and what circuits are built for"; a_path_of_the_wrong_length_neither_proves_nor_panics.
         tender_circuits::registry::CAPACITY, "leaves of the registry": "the leaf is refused";
-            "a full tree"; owed.
+            "a full tree"; refusals.
         tender_circuits::schema::MAX_FIELDS, "fields of a claim": "the type is refused";
-            "each is a public input, which verification pays for"; owed.
+            "each is a public input, which verification pays for"; schemas_hold_so_much_and_no_more.
         tender_circuits::schema::MAX_LABELS, "labels of a mask": "the type is refused";
-            "bits of a u64"; owed.
+            "bits of a u64"; schemas_hold_so_much_and_no_more.
         tender_circuits::schema::MAX_NAME, "bytes of a field's name": "the type is refused";
-            "it is printed in tables"; owed.
+            "it is printed in tables"; schemas_hold_so_much_and_no_more.
         tender_circuits::schema::MAX_UNIT, "bytes of a unit": "the type is refused";
-            "it is printed in tables"; owed.
+            "it is printed in tables"; schemas_hold_so_much_and_no_more.
         tender_circuits::schema::MAX_LABEL, "bytes of a label": "the type is refused";
-            "it is printed in tables"; owed.
+            "it is printed in tables"; schemas_hold_so_much_and_no_more.
         tender_circuits::capability::MAX_TYPE_NAME, "bytes of a type's name": "the type is refused";
-            "it is printed in tables"; owed.
+            "it is printed in tables"; schemas_hold_so_much_and_no_more.
         tender_circuits::names::MAX_EXACT_NAME, "bytes of a name for a hash": "the value is refused";
-            "shorter than a hash, so that a mistyped one is no name"; owed.
+            "shorter than a hash, so that a mistyped one is no name"; a_name_for_a_hash_is_so_long_and_no_longer.
         tender_circuits::gadgets::range::MAX_BITS, "bits of a range check": "is cut to it";
-            "one fewer than the modulus has"; owed.
+            "one fewer than the modulus has"; a_range_check_has_so_many_bits_and_no_more.
         tender_circuits::r1cs::MAX_CONSTRAINTS, "constraints of a circuit": "no key is made";
-            "300 MB of key and a minute of proving"; owed.
+            "300 MB of key and a minute of proving"; a_circuit_of_one_constraint_too_many_gets_no_keys.
         tender_circuits::snarkjs::MAX_INPUTS, "public inputs of a foreign key": "the key is refused";
-            "what a capability type can have"; owed.
+            "what a capability type can have"; a_foreign_key_has_so_many_inputs_and_no_more.
         tender_circuits::snarkjs::MAX_DIGITS, "digits of a number": "the number is refused";
             "those of 2^256"; a_number_has_one_form_and_is_below_its_modulus.
         tender_circuits::verify::RETESTS, "terms of tests per proof of a batch": "the rest is verified one by one";
             "whatever its proofs are, a batch costs little more than they would alone"; large_batches_with_few_and_with_many_bad_proofs.
         tender_circuits::verify::MILLER_WINDOW, "pairs prepared together": "waits for the next window";
-            "20 KiB a pair"; large_batches_with_few_and_with_many_bad_proofs.
+            "20 KiB a pair"; one_pair_more_than_a_window_is_judged_in_the_next.
     }
 
     Network "Connections, gossip and requests of peers" {

@@ -79,3 +79,18 @@ pub fn nonzero(b: &mut Builder, num: &Num) {
         b.enforce_product(num, &inverse, &Num::from_u64(1));
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A width beyond the field's would let a sum wrap: it is cut.
+    #[test]
+    fn a_range_check_has_so_many_bits_and_no_more() {
+        for width in [MAX_BITS - 1, MAX_BITS, MAX_BITS + 1, u32::MAX] {
+            let mut builder = Builder::recording();
+            let bits = bits(&mut builder, &Num::from_u64(1), width);
+            assert_eq!(bits.bits.len(), width.min(MAX_BITS) as usize);
+        }
+    }
+}

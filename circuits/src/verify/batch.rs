@@ -549,6 +549,18 @@ mod tests {
     }
 
     /// However many are bad, and wherever.
+    /// Terms, and three pairs of their key, fill a window exactly, or leave one for the next.
+    #[test]
+    fn one_pair_more_than_a_window_is_judged_in_the_next() {
+        for count in MILLER_WINDOW - 4..=MILLER_WINDOW + 1 {
+            let mut cases = cases(11, &vec![0; count]);
+            assert!(batch(&cases).iter().all(Result::is_ok), "{count}");
+            cases[count - 1].proof = moved(&cases[count - 1].proof, Fr::from(3u64));
+            let refused = batch(&cases).iter().filter(|it| it.is_err()).count();
+            assert_eq!(refused, 1, "{count}");
+        }
+    }
+
     #[test]
     fn large_batches_with_few_and_with_many_bad_proofs() {
         let keys: Vec<usize> = (0..150).collect();

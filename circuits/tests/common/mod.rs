@@ -11,10 +11,13 @@ use std::{
     sync::{Arc, OnceLock},
 };
 use tender_circuits::{
-    CapabilityType, Claim, Credential, IssuerIndex, IssuerMask, MerklePath, NamedValue, ProvingKey,
-    Registry, Statement, asset_of, context, holder_of, resources, setup,
+    Attestation, CapabilityType, Claim, Credential, IssuerIndex, IssuerMask, MerklePath,
+    NamedValue, ProofBytes, ProofEvidence, ProvingKey, Registry, Statement, asset_of, context,
+    holder_of, resources, setup,
 };
-use tender_wire::{AuctionId, ChainId, Digest, FieldBytes, PublicKey, SecretKey, TypeId, UnixTime};
+use tender_wire::{
+    AuctionId, ChainId, Digest, FieldBytes, PublicKey, SecretKey, Signature, TypeId, UnixTime,
+};
 
 pub const CHAIN: ChainId = ChainId([1; 32]);
 pub const AUCTION: AuctionId = AuctionId([2; 32]);
@@ -106,4 +109,29 @@ pub fn ctx(
     context(
         &CHAIN, type_id, auction, bidder, &asset, sequence, ciphertext,
     )
+}
+
+/// What can be shown of a claim, in form: the signature and the proof are none.
+pub fn evidences(claim: &Claim) -> (ProofEvidence, Attestation) {
+    let (type_id, asset) = (TypeId([4; 32]), asset_of("serial 0001"));
+    let proof = ProofEvidence {
+        type_id,
+        registry_root: FieldBytes::from_u64(11),
+        asset,
+        issuers: IssuerMask(u64::MAX),
+        claim: claim.clone(),
+        proof: ProofBytes([5; 128]),
+    };
+    let attestation = Attestation {
+        issuer: IssuerIndex::new(63).unwrap(),
+        holder: agent(1),
+        asset,
+        type_id,
+        claim: claim.clone(),
+        not_before: UnixTime(0),
+        not_after: LEASE_END,
+        serial: u64::MAX,
+        signature: Signature([0; 64]),
+    };
+    (proof, attestation)
 }
