@@ -26,6 +26,9 @@ pub const MAX_FILE_BYTES: usize = 64 << 20;
 /// Most validator-set changes a certificate walks through.
 pub const MAX_SET_CHANGES: usize = 1_000;
 
+/// Longest reason repeated of a file that is none.
+const MAX_REASON_CHARS: usize = 200;
+
 /// The form of a certificate; a later form gets a later variant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Format {
@@ -88,7 +91,7 @@ pub enum VerifyError {
         /// The cap.
         most: usize,
     },
-    /// Not a file of its kind.
+    /// Not a file of its kind. The parser's reason may quote the file, so it is cut.
     #[error("malformed: {0}")]
     Malformed(String),
     /// Of its kind, but not in its one form.
@@ -279,9 +282,14 @@ pub(crate) fn in_one_form<T: Serialize + DeserializeOwned>(
         return Err(VerifyError::TooLong { len, most });
     }
     let document: T =
-        serde_json::from_slice(bytes).map_err(|e| VerifyError::Malformed(e.to_string()))?;
+        serde_json::from_slice(bytes).map_err(|e| VerifyError::Malformed(shown(&e)))?;
     if one_form(&document).as_bytes() != bytes {
         return Err(VerifyError::NotCanonical);
     }
     Ok(document)
+}
+
+/// A parser's reason, fit to show.
+fn shown(error: &serde_json::Error) -> String {
+    tender_wire::text::line(&error.to_string(), MAX_REASON_CHARS)
 }

@@ -8,7 +8,9 @@ use tender_consensus::{
     params::{Params, ParamsError},
     validators::{Validator, ValidatorSet, ValidatorSetError},
 };
-use tender_wire::{ChainId, Power, PublicKey, SignatureError, Tag, TimeMs, Wire, hash_of};
+use tender_wire::{
+    ChainId, Power, PublicKey, SignatureError, Tag, TimeMs, Wire, hash_of, text::is_plain,
+};
 
 /// Format version of the genesis document and of every structure under it.
 pub const VERSION: u16 = 1;
@@ -99,8 +101,10 @@ pub enum GenesisError {
         /// The document's version.
         found: u16,
     },
-    /// A name that is empty or too long, or holds control characters.
-    #[error("{what}: a name is 1 to {MAX_NAME_BYTES} bytes without control characters")]
+    /// A name that is empty or too long, or not plain text.
+    #[error(
+        "{what}: a name is 1 to {MAX_NAME_BYTES} bytes without control or invisible characters"
+    )]
     Name {
         /// Whose name.
         what: String,
@@ -303,7 +307,7 @@ fn check_key(what: &str, key: &PublicKey) -> Result<(), GenesisError> {
 }
 
 fn check_name(what: &str, name: &str) -> Result<(), GenesisError> {
-    let sound = (1..=MAX_NAME_BYTES).contains(&name.len()) && !name.chars().any(char::is_control);
+    let sound = (1..=MAX_NAME_BYTES).contains(&name.len()) && name.chars().all(is_plain);
     if sound {
         Ok(())
     } else {
@@ -363,10 +367,11 @@ mod tests {
     #[test]
     fn every_rule_names_what_and_where() {
         type Change = fn(&mut Genesis);
-        let cases: [(&str, Change); 18] = [
+        let cases: [(&str, Change); 19] = [
             ("genesis version 2", |g| g.version = 2),
             ("the chain: a name", |g| g.name.clear()),
             ("the chain: a name", |g| g.name = "a\nb".into()),
+            ("the chain: a name", |g| g.name = "a\u{202e}b".into()),
             ("block_interval_ms", |g| g.consensus.block_interval_ms = 0),
             ("evidence_age", |g| g.consensus.evidence_age = 0),
             ("0 validators", |g| g.validators.clear()),

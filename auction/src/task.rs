@@ -6,7 +6,9 @@
 use crate::clearing::PaymentRule;
 use serde::{Deserialize, Serialize};
 use tender_circuits::{Claim, EvidenceKind, IssuerMask};
-use tender_wire::{AuctionId, ChainId, Digest, Price, PublicKey, Tag, TypeId, UnixTime, hash};
+use tender_wire::{
+    AuctionId, ChainId, Digest, Price, PublicKey, Tag, TypeId, UnixTime, hash, text::is_plain,
+};
 
 /// Most classes of one auction: each is a market of its own to clear.
 pub const MAX_CLASSES: usize = 64;
@@ -24,7 +26,7 @@ pub const MAX_ENTRIES: u8 = 64;
 pub const MAX_SLOTS: u32 = 1024;
 /// Highest reserve price, in smallest units: sums of 2^20 of them fit u128 and i128 with room to spare.
 pub const MAX_PRICE: Price = Price(1_000_000_000_000_000);
-/// Longest title or name, in bytes.
+/// Longest title or name, in bytes. All of them are plain text ([`tender_wire::text`]): agents print them.
 pub const MAX_NAME_BYTES: usize = 64;
 /// Longest window, in blocks: a week of seconds. A live auction holds one of few places.
 pub const MAX_WINDOW_BLOCKS: u32 = 604_800;
@@ -141,6 +143,12 @@ pub enum SpecError {
         /// Most allowed.
         most: u64,
     },
+    /// A name or title that a terminal would not only draw.
+    #[error("{what} holds control or invisible characters")]
+    NotPlain {
+        /// Which.
+        what: &'static str,
+    },
     /// A task names a class that is not there.
     #[error("task {task} names class {class}, there are {classes}")]
     NoSuchClass {
@@ -171,12 +179,7 @@ impl AuctionSpec {
     /// # Errors
     /// The first rule broken, as a [`SpecError`].
     pub fn check(&self) -> Result<(), SpecError> {
-        within(
-            "the title's length",
-            self.title.len() as u64,
-            1,
-            MAX_NAME_BYTES as u64,
-        )?;
+        named("the title", "the title's length", &self.title)?;
         within(
             "the number of classes",
             self.classes.len() as u64,
@@ -208,12 +211,7 @@ impl AuctionSpec {
         }
         let mut units = 0u64;
         for (task, index) in self.tasks.iter().zip(0u32..) {
-            within(
-                "a task's name length",
-                task.name.len() as u64,
-                1,
-                MAX_NAME_BYTES as u64,
-            )?;
+            named("a task's name", "a task's name length", &task.name)?;
             within("a reserve price", task.reserve.0, 1, MAX_PRICE.0)?;
             within("a quantity", task.quantity.into(), 1, MAX_QUANTITY.into())?;
             units = units.saturating_add(task.quantity.into());
@@ -231,12 +229,7 @@ impl AuctionSpec {
 
 impl Class {
     fn check(&self, index: u16) -> Result<(), SpecError> {
-        within(
-            "a class's name length",
-            self.name.len() as u64,
-            1,
-            MAX_NAME_BYTES as u64,
-        )?;
+        named("a class's name", "a class's name length", &self.name)?;
         let count = self.requirements.len() as u64;
         within(
             "the requirements of a class",
@@ -268,6 +261,15 @@ impl Class {
             1,
             MAX_REQUIREMENTS as u64,
         )
+    }
+}
+
+fn named(what: &'static str, length: &'static str, text: &str) -> Result<(), SpecError> {
+    within(length, text.len() as u64, 1, MAX_NAME_BYTES as u64)?;
+    if text.chars().all(is_plain) {
+        Ok(())
+    } else {
+        Err(SpecError::NotPlain { what })
     }
 }
 

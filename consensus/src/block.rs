@@ -16,7 +16,9 @@ use crate::{
     tx::TxBytes,
 };
 use serde::{Deserialize, Serialize};
-use tender_wire::{BlockId, ChainId, Digest, Height, Tag, TimeMs, TxHash, Wire, hash_of, merkle};
+use tender_wire::{
+    BlockId, ChainId, Digest, Height, Tag, TimeMs, TxHash, Wire, codec::at_most, hash_of, merkle,
+};
 
 /// The header version this code writes and accepts.
 pub const HEADER_VERSION: u16 = 1;
@@ -58,8 +60,10 @@ pub struct Annex {
     /// Certificate of the parent; `None` at height 1.
     pub last_certificate: Option<CommitCertificate>,
     /// Offences not yet counted, ascending by offence.
+    #[serde(deserialize_with = "at_most::<_, _, MAX_BLOCK_EVIDENCE>")]
     pub evidence: Vec<Evidence>,
     /// Whatever the application wants checked instead of searched for.
+    #[serde(deserialize_with = "at_most::<_, _, MAX_WITNESSES>")]
     pub witnesses: Vec<Vec<u8>>,
 }
 
@@ -69,6 +73,7 @@ pub struct Block {
     /// The header.
     pub header: Header,
     /// In execution order.
+    #[serde(deserialize_with = "at_most::<_, _, MAX_BLOCK_TXS>")]
     pub transactions: Vec<TxBytes>,
     /// The rest of the body.
     pub annex: Annex,
@@ -80,6 +85,7 @@ pub struct CompactBlock {
     /// The header.
     pub header: Header,
     /// In execution order.
+    #[serde(deserialize_with = "at_most::<_, _, MAX_BLOCK_TXS>")]
     pub transactions: Vec<TxHash>,
     /// The rest of the body.
     pub annex: Annex,

@@ -13,8 +13,12 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 use tender_wire::{
-    BlockId, ChainId, Digest, Height, PublicKey, Round, Signature, Tag, Wire, hash_of,
+    BlockId, ChainId, Digest, Height, PublicKey, Round, Signature, Tag, Wire, codec::at_most,
+    hash_of,
 };
+
+/// Bitmap of the largest set.
+const BITMAP_BYTES: usize = MAX_VALIDATORS.div_ceil(8);
 
 /// A certificate, in one of its versions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,14 +37,16 @@ pub struct Commit {
     /// The block.
     pub block: BlockId,
     /// Who signed, by rank in the set.
+    #[serde(deserialize_with = "at_most::<_, _, BITMAP_BYTES>")]
     pub signers: Vec<u8>,
     /// Their precommits' signatures, in rank order.
+    #[serde(deserialize_with = "at_most::<_, _, MAX_VALIDATORS>")]
     pub signatures: Vec<Signature>,
 }
 
 impl Wire for CommitCertificate {
     const NAME: &'static str = "commit certificate";
-    const MAX_BYTES: usize = 256 + MAX_VALIDATORS / 8 + MAX_VALIDATORS * 64;
+    const MAX_BYTES: usize = 256 + BITMAP_BYTES + MAX_VALIDATORS * 64;
 }
 
 /// Why a certificate proves nothing (THREATS B12).

@@ -11,7 +11,7 @@ use crate::{
     vote::{Proposal, Vote},
 };
 use serde::{Deserialize, Serialize};
-use tender_wire::{BlockId, Height, TxHash, Wire};
+use tender_wire::{BlockId, Height, TxHash, Wire, codec::at_most};
 
 /// Largest gossip message.
 pub const MAX_GOSSIP_BYTES: usize = 80 << 10;
@@ -50,7 +50,7 @@ pub enum Request {
     /// A block of the current height, in compact form.
     Block(BlockId),
     /// Transaction bodies, at most [`MAX_BLOCK_TXS`].
-    Transactions(Vec<TxHash>),
+    Transactions(#[serde(deserialize_with = "at_most::<_, _, MAX_BLOCK_TXS>")] Vec<TxHash>),
     /// Proposals and votes of a height in progress.
     Votes(Height),
     /// Committed blocks from this height on.
@@ -62,12 +62,12 @@ pub enum Request {
 pub enum Response {
     /// The block, if known.
     Block(Option<Box<CompactBlock>>),
-    /// Those known, in any order.
-    Transactions(Vec<TxBytes>),
+    /// Those known, in any order; at most [`MAX_BLOCK_TXS`].
+    Transactions(#[serde(deserialize_with = "at_most::<_, _, MAX_BLOCK_TXS>")] Vec<TxBytes>),
     /// What was seen at that height.
     Votes(Bundle),
-    /// Consecutive blocks, starting at the height asked for; empty beyond the tip.
-    Blocks(Vec<CommittedBlock>),
+    /// Consecutive blocks, starting at the height asked for; empty beyond the tip; at most [`MAX_RANGE_BLOCKS`].
+    Blocks(#[serde(deserialize_with = "at_most::<_, _, MAX_RANGE_BLOCKS>")] Vec<CommittedBlock>),
 }
 
 /// What a peer knows of a height in progress.
@@ -76,8 +76,10 @@ pub struct Bundle {
     /// Height of the answering peer's tip. If it is not below the height asked about, ask for blocks instead.
     pub tip: Height,
     /// Proposals, without blocks.
+    #[serde(deserialize_with = "at_most::<_, _, MAX_BUNDLE_MESSAGES>")]
     pub proposals: Vec<Proposal>,
     /// Votes.
+    #[serde(deserialize_with = "at_most::<_, _, MAX_BUNDLE_MESSAGES>")]
     pub votes: Vec<Vote>,
 }
 

@@ -5,7 +5,7 @@
 use crate::params::MAX_TX_BYTES;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::sync::Arc;
-use tender_wire::{Tag, TxHash, hash};
+use tender_wire::{Tag, TxHash, codec::at_most, hash};
 
 /// One transaction's canonical bytes. Cheap to clone; the hash is computed once.
 #[derive(Clone, PartialEq, Eq)]
@@ -68,6 +68,7 @@ impl Serialize for TxBytes {
 
 impl<'de> Deserialize<'de> for TxBytes {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        TxBytes::new(Vec::deserialize(d)?).map_err(serde::de::Error::custom)
+        let bytes = at_most::<_, _, MAX_TX_BYTES>(d)?;
+        TxBytes::new(bytes).map_err(serde::de::Error::custom)
     }
 }

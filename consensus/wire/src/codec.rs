@@ -7,9 +7,14 @@
 //! Invariant: [`decode`] accepts exactly the bytes [`encode`] produces. bincode alone does not promise that
 //! (unsorted maps decode), so the value is encoded again and compared. Bound: the input
 //! is refused above [`Wire::MAX_BYTES`] before a byte of it is parsed; what a length claims is bounded by the input's own
-//! size, and serde reserves at most 1 MiB ahead of the items it has actually read.
+//! size, and serde reserves at most 1 MiB ahead of the items it has actually read. A list whose items take more room in memory than on
+//! the wire, in a type that may be large, has a cap of its own ([`at_most`]).
 
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{DeserializeOwned, Error as _, SeqAccess, Visitor},
+};
+use std::{fmt, marker::PhantomData};
 
 /// A type that crosses the wire or is hashed, with the cap that bounds its encoding.
 pub trait Wire: Serialize + DeserializeOwned {
@@ -117,10 +122,41 @@ pub fn decode<T: Wire>(bytes: &[u8]) -> Result<T, CodecError> {
     Ok(value)
 }
 
+/// For `#[serde(deserialize_with = "at_most::<_, _, MAX>")]`: a list of at most `MAX` items. A longer one is refused at its length, before
+/// an item is read.
+///
+/// # Errors
+/// Those of the deserializer, and too many items.
+pub fn at_most<'de, D: Deserializer<'de>, T: Deserialize<'de>, const MAX: usize>(
+    d: D,
+) -> Result<Vec<T>, D::Error> {
+    struct List<T, const MAX: usize>(PhantomData<T>);
+    impl<'de, T: Deserialize<'de>, const MAX: usize> Visitor<'de> for List<T, MAX> {
+        type Value = Vec<T>;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "at most {MAX} items")
+        }
+        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<T>, A::Error> {
+            let claimed = seq.size_hint().unwrap_or(0);
+            if claimed > MAX {
+                return Err(A::Error::invalid_length(claimed, &self));
+            }
+            let mut items = Vec::with_capacity(claimed);
+            while let Some(item) = seq.next_element()? {
+                if items.len() >= MAX {
+                    return Err(A::Error::invalid_length(MAX.saturating_add(1), &self));
+                }
+                items.push(item);
+            }
+            Ok(items)
+        }
+    }
+    d.deserialize_seq(List::<T, MAX>(PhantomData))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde::Deserialize;
 
     #[derive(Debug, PartialEq, Serialize, Deserialize)]
     struct Named {
@@ -149,6 +185,29 @@ mod tests {
                     "{claimed}: {refused:?}"
                 );
             }
+        }
+    }
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Few(#[serde(deserialize_with = "at_most::<_, _, 3>")] Vec<u64>);
+
+    impl Wire for Few {
+        const NAME: &'static str = "few";
+        const MAX_BYTES: usize = 1024;
+    }
+
+    /// B15: a list with a cap is refused at its length, whether its items are there or not.
+    #[test]
+    fn a_list_is_never_longer_than_its_cap() {
+        for len in 0..6u64 {
+            let bytes = encode(&Few((0..len).collect()));
+            let read = decode::<Few>(&bytes);
+            assert_eq!(read.is_ok(), len <= 3, "{len}: {read:?}");
+            let text = serde_json::to_string(&Few((0..len).collect())).unwrap();
+            assert_eq!(serde_json::from_str::<Few>(&text).is_ok(), len <= 3);
+            let refused = decode::<Few>(&bytes[..8]).err();
+            let named = refused.is_some_and(|e| e.to_string().contains("at most 3 items"));
+            assert_eq!(named, len > 3, "{len}");
         }
     }
 

@@ -13,6 +13,8 @@
 //! | [`merkle`] | roots and inclusion proofs over ordered lists |
 //! | [`keys`] | ed25519, strict verification only |
 //! | [`ids`] | newtypes for every identifier and quantity |
+//! | [`text`] | may people be shown this? |
+//! | [`testing`] | what do damaged bytes look like? For tests alone |
 //!
 //! Invariants: one value has one encoding; one encoding has one value; nothing is hashed or signed
 //! without a tag of [`domain::Tag`]; no function here panics on foreign bytes or allocates more
@@ -27,6 +29,8 @@ pub mod hash;
 pub mod ids;
 pub mod keys;
 pub mod merkle;
+pub mod testing;
+pub mod text;
 
 #[doc(hidden)]
 pub use hex; // for `byte_newtype!`

@@ -1,14 +1,19 @@
 //! What handlers take out of a request; whatever is wrong with it becomes a [`Failure`] that says so.
 
 use super::{error::Failure, routes::parse};
+use crate::documents::unique;
 use axum::{
     Json,
-    body::Bytes,
+    body::{Body, Bytes},
     extract::{FromRequest, FromRequestParts, Path, Query, Request},
     http::{StatusCode, request::Parts},
 };
 use serde::de::DeserializeOwned;
 use std::{fmt::Display, str::FromStr};
+use tender_wire::text::line;
+
+/// Longest reason repeated of what a body holds, in characters.
+const MAX_REASON_CHARS: usize = 400;
 
 /// The one identifier in a path.
 pub(super) struct Id<T>(pub T);
@@ -40,16 +45,23 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Ask<T> {
     }
 }
 
-/// A JSON body.
+/// A JSON body, in which nothing is named twice.
 pub(super) struct Document<T>(pub T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Document<T> {
     type Rejection = Failure;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
-        let body = Json::<T>::from_request(request, state).await;
-        body.map(|Json(it)| Document(it))
-            .map_err(|e| body_failure(e.status(), e.body_text()))
+        let (parts, body) = request.into_parts();
+        let whole = Request::from_parts(parts.clone(), body);
+        let Raw(bytes) = Raw::from_request(whole, state).await?;
+        let again = Request::from_parts(parts, Body::from(bytes.clone()));
+        let Json(document) = Json::<T>::from_request(again, state)
+            .await
+            .map_err(|e| body_failure(e.status(), &e.body_text()))?;
+        unique::check(&bytes)
+            .map_err(|e| body_failure(StatusCode::UNPROCESSABLE_ENTITY, &e.to_string()))?;
+        Ok(Document(document))
     }
 }
 
@@ -62,11 +74,12 @@ impl<S: Send + Sync> FromRequest<S> for Raw {
     async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
         let body = Bytes::from_request(request, state).await;
         body.map(Raw)
-            .map_err(|e| body_failure(e.status(), e.body_text()))
+            .map_err(|e| body_failure(e.status(), &e.body_text()))
     }
 }
 
-fn body_failure(status: StatusCode, message: String) -> Failure {
+fn body_failure(status: StatusCode, message: &str) -> Failure {
+    let message = line(message, MAX_REASON_CHARS);
     let (code, hint) = match status {
         StatusCode::PAYLOAD_TOO_LARGE => ("too_large", "split it: an auction of fewer tasks, say"),
         StatusCode::UNSUPPORTED_MEDIA_TYPE => (

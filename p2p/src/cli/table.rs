@@ -2,6 +2,9 @@
 
 use tender_circuits::{ClaimSchema, Rule};
 
+/// Widest cell: far wider than a screen, far narrower than a stranger could make it.
+const MAX_CELL_CHARS: usize = 2000;
+
 /// Rows of cells under headings.
 #[derive(Clone, Debug)]
 pub struct Table {
@@ -16,8 +19,9 @@ impl Table {
         }
     }
 
-    /// Appends a row.
+    /// Appends a row. A cell is one line, whoever wrote it.
     pub fn row<const N: usize>(&mut self, cells: [String; N]) {
+        let cells = cells.map(|cell| tender_wire::text::line(&cell, MAX_CELL_CHARS));
         self.rows.push(cells.into());
     }
 
@@ -89,6 +93,14 @@ pub fn amount(value: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::{Table, amount};
+
+    /// D: a name with line ends in it makes no rows of its own.
+    #[test]
+    fn a_cell_is_one_line() {
+        let mut table = Table::new(["task"]);
+        table.row(["render\n  won  1,000,000".into()]);
+        assert_eq!(table.to_string().lines().count(), 2);
+    }
 
     #[test]
     fn columns_line_up_and_amounts_read_well() {

@@ -4,6 +4,10 @@ use std::{
     fmt,
     path::{Path, PathBuf},
 };
+use tender_wire::text::line;
+
+/// Most characters of a file's field names and of a parser's complaint that are repeated.
+const MAX_SHOWN_CHARS: usize = 200;
 
 /// A problem with a file: what, where, the value found and what to do next.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,24 +96,21 @@ impl FileError {
         }
     }
 
-    /// A parser's complaint, with the offending line's text.
+    /// A parser's complaint, with the offending line's text. The file may be a stranger's: of what it says, little is shown, and that plainly.
     pub(super) fn json(path: &Path, text: &str, field: &str, error: &serde_json::Error) -> Self {
         let message = error.to_string();
-        let problem = message
-            .split(" at line ")
-            .next()
-            .unwrap_or(&message)
-            .to_owned();
+        let problem = message.split(" at line ").next().unwrap_or(&message);
+        let problem = line(problem, MAX_SHOWN_CHARS);
         let found = text
             .lines()
             .nth(error.line().saturating_sub(1))
             .unwrap_or("")
             .trim();
-        let found: String = found.chars().take(80).collect();
+        let found = line(found, 80);
         FileError {
             path: path.to_path_buf(),
             line: Some((error.line(), error.column())),
-            field: (!matches!(field, "." | "?" | "")).then(|| field.to_owned()),
+            field: (!matches!(field, "." | "?" | "")).then(|| line(field, MAX_SHOWN_CHARS)),
             problem: format!("{problem}; the line reads `{found}`"),
             next: "correct this line and run the command again; nothing was changed".into(),
         }

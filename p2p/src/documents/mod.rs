@@ -1,7 +1,7 @@
 //! The documents people write and keep: auctions, inventories, bids, price files, sealed credentials and attestations, as JSON.
 //!
 //! Everything goes by name (tasks, skills, regions, issuers); [`names`] turns names into what the chain stores. Invariants:
-//! unknown fields are refused; an error says which file, where in it, the value found and what to do next; a file is
+//! unknown fields and names given twice are refused; an error says which file, where in it, the value found and what to do next; a file is
 //! either written whole or not at all. Bound: [`MAX_FILE_BYTES`].
 
 pub mod auction;
@@ -13,6 +13,7 @@ pub mod issued;
 pub mod names;
 pub mod prices;
 pub mod sealed;
+pub mod unique;
 
 #[cfg(test)]
 mod tests;
@@ -90,6 +91,7 @@ pub fn parse_json<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, Fil
         FileError::json(path, text, &field, e.inner())
     })?;
     json.end()
+        .and_then(|()| unique::check(text.as_bytes()))
         .map_err(|e| FileError::json(path, text, ".", &e))?;
     Ok(value)
 }

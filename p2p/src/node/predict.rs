@@ -110,13 +110,8 @@ fn check_signature(chain: &tender_wire::ChainId, signed: &SignedTx) -> Result<()
 fn refusal(error: &Refusal) -> Refused {
     Refused {
         code: error.code(),
-        message: shown(&error.to_string()),
+        // A stranger had a part in it.
+        message: tender_wire::text::line(&error.to_string(), MAX_REASON_CHARS),
         for_ever: error.is_state_independent(),
     }
-}
-
-/// What a stranger had a part in, fit for logs and answers: one line, of bounded length.
-fn shown(text: &str) -> String {
-    let plain = |c: char| if c.is_control() { ' ' } else { c };
-    text.chars().take(MAX_REASON_CHARS).map(plain).collect()
 }

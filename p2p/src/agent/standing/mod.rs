@@ -66,6 +66,8 @@ pub(crate) const MAX_TRIES: u32 = 5;
 pub(crate) const MAX_RUNS: u32 = 3;
 /// Most signed transactions of this agent that wait for a block together: fewer than a mempool keeps of one signer.
 pub(crate) const MAX_WAITING: usize = 16;
+/// Longest text of others repeated on a line, in characters.
+const MAX_TOLD_CHARS: usize = 400;
 /// Directory of a home that holds what its standing agent keeps.
 const DIRECTORY: &str = "agent";
 
@@ -434,7 +436,5 @@ fn problem(problem: &Problem) -> String {
 
 /// What strangers wrote, without what a terminal would obey.
 fn plain(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { '?' } else { c })
-        .collect()
+    tender_wire::text::line(text, MAX_TOLD_CHARS)
 }

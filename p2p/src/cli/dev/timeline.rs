@@ -81,7 +81,8 @@ impl Timeline {
     pub fn say(&self, topic: Topic, line: impl Display) {
         let (at, label) = (self.seconds(), topic.label());
         if self.colour {
-            out::say(format_args!(
+            let line = out::harmless(&line.to_string());
+            out::say_raw(format_args!(
                 "{at:7.2}s  \x1b[{}m{label:<8}\x1b[0m {line}",
                 topic.colour()
             ));
@@ -93,7 +94,7 @@ impl Timeline {
     /// Prints a heading.
     pub fn heading(&self, text: &str) {
         if self.colour {
-            out::say(format_args!("\n\x1b[1m{text}\x1b[0m"));
+            out::say_raw(format_args!("\n\x1b[1m{}\x1b[0m", out::harmless(text)));
         } else {
             out::say(format_args!("\n{text}"));
         }
