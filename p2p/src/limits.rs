@@ -141,49 +141,49 @@ macro_rules! shown {
 limits! {
     Wire "What crosses the wire, is hashed or kept: encodings and blocks" {
         tender_consensus::params::MAX_TX_BYTES, "bytes": "is no transaction: refused before it is hashed, its sender scored";
-            "a bid with four proofs is 8 KiB, and what is gossiped must be small"; owed.
+            "a bid with four proofs is 8 KiB, and what is gossiped must be small"; a_transaction_fills_its_cap_and_no_more.
         tender_consensus::params::MAX_BLOCK_TXS, "transactions of a block": "the body is its sender's fault; as a parameter, genesis is refused";
-            "bounds the hashes of a compact block to 128 KiB"; owed.
+            "bounds the hashes of a compact block to 128 KiB"; a_body_holds_so_much_and_no_more.
         tender_consensus::params::MAX_BLOCK_BYTES, "bytes of transactions and witnesses": "genesis is refused; a block above its chain's own parameter is invalid";
-            "one second of a 32 Mbit/s link"; owed.
+            "one second of a 32 Mbit/s link"; parameters_have_bounds.
         tender_consensus::params::MAX_WITNESSES, "clearing witnesses of a block": "the body is its sender's fault";
-            "far above the auctions that clear in one block"; owed.
+            "far above the auctions that clear in one block"; a_body_holds_so_much_and_no_more.
         tender_consensus::params::MAX_BLOCK_EVIDENCE, "pieces of evidence in a block": "the body is its sender's fault";
-            "each costs two signature checks"; owed.
+            "each costs two signature checks"; a_body_holds_so_much_and_no_more.
         tender_consensus::message::MAX_GOSSIP_BYTES, "bytes of a gossip message": "refused unread, its sender scored";
-            "a proposal with the largest block that is pushed"; owed.
+            "a proposal with the largest block that is pushed"; messages_above_their_caps_are_refused_unread.
         tender_consensus::message::MAX_PUSHED_BLOCK_BYTES, "bytes of a compact block": "travels without its proposal: others ask for it";
-            "what is gossiped must be small"; owed.
+            "what is gossiped must be small"; a_large_block_is_asked_for_not_pushed.
         tender_consensus::message::MAX_BUNDLE_MESSAGES, "proposals and votes in an answer": "the answer is its sender's fault";
-            "five rounds of the largest set"; owed.
+            "five rounds of the largest set"; answers_hold_so_much_and_no_more.
         tender_consensus::message::MAX_RANGE_BLOCKS, "committed blocks in an answer": "the answer is its sender's fault";
-            "a minute of blocks; larger histories are asked for page by page"; owed.
+            "a minute of blocks; larger histories are asked for page by page"; answers_hold_so_much_and_no_more.
         tender_consensus::message::MAX_RESPONSE_BYTES, "bytes of an answer": "refused unread, its sender blamed";
-            "at least one committed block of any size"; owed.
+            "at least one committed block of any size"; messages_above_their_caps_are_refused_unread.
         tender_consensus::block::Header::MAX_BYTES, "bytes": "refused unread";
-            "a header has 338"; owed.
+            "a header has 338"; messages_above_their_caps_are_refused_unread.
         tender_consensus::block::Block::MAX_BYTES, "bytes": "refused unread";
-            "its payload, a certificate, evidence and the lengths of everything"; owed.
+            "its payload, a certificate, evidence and the lengths of everything"; messages_above_their_caps_are_refused_unread.
         tender_consensus::block::CompactBlock::MAX_BYTES, "bytes": "refused unread";
-            "witnesses may fill a block, hashes stand beside them"; owed.
+            "witnesses may fill a block, hashes stand beside them"; messages_above_their_caps_are_refused_unread.
         tender_consensus::block::CommittedBlock::MAX_BYTES, "bytes": "refused unread";
-            "a block and its certificate"; owed.
+            "a block and its certificate"; messages_above_their_caps_are_refused_unread.
         tender_consensus::certificate::CommitCertificate::MAX_BYTES, "bytes": "refused unread";
-            "every signature of the largest set"; owed.
+            "every signature of the largest set"; messages_above_their_caps_are_refused_unread.
         tender_consensus::evidence::Evidence::MAX_BYTES, "bytes": "refused unread, its sender scored";
-            "two signed messages of some 200 bytes"; owed.
+            "two signed messages of some 200 bytes"; messages_above_their_caps_are_refused_unread.
         tender_consensus::message::Message::MAX_BYTES, "bytes": "refused unread, its sender scored";
-            "that of gossip"; owed.
+            "that of gossip"; messages_above_their_caps_are_refused_unread.
         tender_consensus::message::Request::MAX_BYTES, "bytes": "refused unread, no answer";
-            "a question for every transaction of the largest block"; owed.
+            "a question for every transaction of the largest block"; messages_above_their_caps_are_refused_unread.
         tender_consensus::message::Response::MAX_BYTES, "bytes": "refused unread, its sender blamed";
-            "that of answers"; owed.
+            "that of answers"; messages_above_their_caps_are_refused_unread.
         tender_consensus::wal::WalRecord::MAX_BYTES, "bytes": "the vote log is damaged: no signing";
-            "a block and the few bytes around it"; owed.
+            "a block and the few bytes around it"; messages_above_their_caps_are_refused_unread.
         tender_consensus::wal::MAX_FRAME_BYTES, "bytes of a vote log's frame": "the vote log is damaged: no signing, nothing allocated";
-            "that of its record"; owed.
+            "that of its record"; a_frame_that_claims_more_than_a_record_is_damage.
         tender_wire::merkle::MAX_DEPTH, "siblings of a path": "the path proves nothing";
-            "a list of 2^32 leaves"; owed.
+            "a list of 2^32 leaves"; a_path_has_so_many_siblings_and_no_more.
         tender_auction::transaction::Transaction::MAX_BYTES, "bytes": "refused unread";
             "that of transactions"; owed.
         tender_auction::genesis::Genesis::MAX_BYTES, "bytes": "genesis is refused";
@@ -218,27 +218,27 @@ limits! {
 
     Consensus "Proposals, votes, evidence and sync" {
         tender_consensus::validators::MAX_VALIDATORS, "validators of a set": "the set is refused";
-            "16 KiB of signatures a certificate"; validator_sets_are_refused_by_rule.
+            "16 KiB of signatures a certificate"; a_set_has_so_many_members_and_no_more.
         tender_consensus::params::MAX_TIMEOUT_MS, "ms": "genesis is refused; timeouts of later rounds stay at it";
-            "a round nobody waits longer for than a minute"; owed.
+            "a round nobody waits longer for than a minute"; timeouts_grow_to_their_cap_and_stay.
         tender_consensus::params::MAX_BLOCK_INTERVAL_MS, "ms": "genesis is refused";
-            "windows are counted in blocks"; owed.
+            "windows are counted in blocks"; parameters_have_bounds.
         tender_consensus::params::MAX_EVIDENCE_AGE, "heights": "genesis is refused";
-            "bounds the offences in the state"; owed.
+            "bounds the offences in the state"; parameters_have_bounds.
         tender_consensus::kernel::MAX_FUTURE_ROUNDS, "rounds ahead per sender": "the message is dropped, nobody blamed";
             "honest senders move on, and a third of them takes us along"; future_rounds_are_bounded_per_sender.
         tender_consensus::kernel::MAX_ROUND_AHEAD, "rounds ahead of a proposal": "the proposal is dropped, nobody blamed";
-            "finding the proposer of a round is work, done before a signature is checked"; owed.
+            "finding the proposer of a round is work, done before a signature is checked"; future_rounds_are_bounded_per_sender.
         tender_consensus::engine::MAX_NEXT_MESSAGES, "messages of the next height per validator": "the message is dropped, nobody blamed";
             "two rounds of a proposal and two votes, and some"; a_flood_of_future_heights_is_capped_per_sender.
         tender_consensus::engine::MAX_SOURCES, "peers likely to have a block": "the peer is not remembered";
-            "one of them is asked at a time"; owed.
+            "one of them is asked at a time"; so_many_peers_are_remembered_for_a_block_and_no_more.
         tender_consensus::engine::MAX_BODIES, "blocks kept per height": "the oldest that no rule needs goes";
-            "rules need a handful; the rest are those of the latest rounds"; owed.
+            "rules need a handful; the rest are those of the latest rounds"; so_many_bodies_are_kept_and_no_more.
         tender_consensus::engine::MAX_POOLED_EVIDENCE, "offences": "refused, nobody blamed";
-            "more than a block counts, and one for every member of most sets"; owed.
+            "more than a block counts, and one for every member of most sets"; so_many_offences_are_kept_and_no_more.
         tender_consensus::engine::MAX_CLAIMS, "peers held to the tip they claim": "one of them is forgotten";
-            "one honest claim suffices"; owed.
+            "one honest claim suffices"; so_many_claims_are_remembered_and_no_more.
     }
 
     Market "Genesis, auctions, bids, governance: what transactions may do" {

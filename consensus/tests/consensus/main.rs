@@ -11,6 +11,7 @@ mod agreement;
 mod byzantine;
 mod certificates;
 mod faults;
+mod limits;
 mod messages;
 mod replay;
 mod soak;
