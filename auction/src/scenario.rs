@@ -336,7 +336,7 @@ impl Scenario {
     }
 
     fn step_in(&mut self, context: BlockContext) -> &BlockOutcome {
-        self.market.prefetch_openings(&self.state);
+        self.market.prepare(&self.state);
         for tx in self.duties() {
             self.submit(&tx);
         }

@@ -30,6 +30,10 @@ use std::{
 const API_PORT: u16 = 4780;
 /// Port peers prefer, TCP and UDP.
 const PEER_PORT: u16 = 4770;
+/// Listeners of events at once, unless the configuration says otherwise.
+pub const LISTENERS: u16 = 256;
+/// Most that it may say.
+pub const MAX_LISTENERS: u16 = 4096;
 /// A configuration is some kilobytes.
 pub(crate) const MAX_CONFIG_BYTES: u64 = 1 << 20;
 
@@ -133,6 +137,8 @@ pub struct ApiSection {
     pub listen: SocketAddr,
     /// Must be true for `listen` to be anything but loopback: the API has no users and no encryption.
     pub allow_remote: bool,
+    /// Listeners of events at once, each a connection and some 30 KiB of memory; at most [`MAX_LISTENERS`].
+    pub listeners: u16,
 }
 
 impl Default for ApiSection {
@@ -140,6 +146,7 @@ impl Default for ApiSection {
         ApiSection {
             listen: (Ipv4Addr::LOCALHOST, API_PORT).into(),
             allow_remote: false,
+            listeners: LISTENERS,
         }
     }
 }
@@ -216,6 +223,15 @@ impl Config {
                 "the API would be open to other machines, without users or encryption; listen on 127.0.0.1, or set \
                  api.allow_remote = true if something in front of it protects it"
                     .into(),
+            ));
+        }
+        if self.api.listeners > MAX_LISTENERS {
+            return Err(refused(
+                "api.listeners",
+                self.api.listeners.to_string(),
+                format!(
+                    "at most {MAX_LISTENERS}: each is a connection that this process keeps open"
+                ),
             ));
         }
         logging::check(&self.log.filter)

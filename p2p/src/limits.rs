@@ -295,11 +295,15 @@ limits! {
         tender_auction::market::admission::MAX_LEASE_SECONDS, "s from the last window to the lease's end": "the auction is refused";
             "bounds how long a reservation is kept"; owed.
         tender_auction::market::auction::MAX_AUCTION_ENTRIES, "entries of an auction, replaced bids included": "the bid is refused";
-            "they clear in one block, and each leaves half a kilobyte"; owed.
+            "they clear in one block, and each leaves half a kilobyte"; no_auction_takes_in_more_than_can_be_opened_and_cleared.
+        tender_auction::market::auction::MAX_CLEARING_WORK, "units times entries of an auction": "the bid is refused";
+            "the dearest markets clear within half a propose timeout"; the_bid_that_could_not_be_cleared_in_time_is_refused.
         tender_auction::market::execute::MAX_BLOCK_BIDS, "bids of a block": "the block is invalid";
             "1024 proofs of a millisecond, where none was verified before"; t26_a_block_holds_so_many_bids_and_no_more.
         tender_auction::market::phases::MAX_BLOCK_CLEARINGS, "auctions that clear in a block": "waits for the next block";
-            "bounds a block's work"; owed.
+            "bounds a block's work"; auctions_that_are_too_much_together_clear_in_blocks_of_their_own.
+        tender_auction::market::witness::MAX_CLEARINGS, "cleared auctions remembered": "the oldest is forgotten and cleared anew if needed";
+            "what one block can clear, twice over"; the_oldest_goes_first_and_the_bound_holds.
         tender_auction::market::settle::MAX_RUNNERS_UP, "runners-up of a task": "loses its place in the queue";
             "who comes next when a winner does not accept"; owed.
         tender_auction::market::state::MAX_SIGNERS, "signers ever": "a new signer's transaction is refused";
@@ -459,20 +463,40 @@ limits! {
     }
 
     Api "The HTTP API" {
-        crate::api::MAX_CONNECTIONS, "connections": "waits in the system's queue";
-            "some of them event streams"; owed.
+        crate::api::MAX_CONNECTIONS, "connections, beside listeners'": "the one that has been silent longest is closed for it";
+            "thousands of silent ones keep nobody out who asks at once"; the_longest_silence_makes_way.
+        crate::api::door::MAX_HEAD_BYTES, "bytes of a request's head": "the connection is closed";
+            "buffers grow with heads"; a_head_without_end_is_cut_off.
         crate::api::MAX_BODY_BYTES, "bytes of a request's body": "413 too_large";
             "a transaction with room to spare"; what_is_submitted_is_found_again_and_what_is_wrong_is_named.
         crate::api::signing::MAX_DOCUMENT_BYTES, "bytes of an auction document": "413 too_large";
             "1024 tasks are about 300 KiB"; owed.
         crate::api::REQUEST_TIMEOUT, "ms to read a request and begin its answer": "504 timeout";
             "nothing here takes seconds"; owed.
-        crate::api::door::PATIENCE, "ms without an answer on a connection": "the connection is closed";
+        crate::api::door::HEAD_WITHIN, "ms to the end of a connection's first head": "the connection is closed";
+            "neither silence nor dripping bytes may hold a place"; a_first_head_that_does_not_come_ends_soon.
+        crate::api::door::IDLE, "ms between an answer and the next head, or of a stream that cannot be written to": "the connection is closed";
             "neither silence nor dripping bytes may hold a place"; a_connection_lives_as_long_as_it_is_answered.
+        crate::api::door::ANSWER_WITHIN, "ms to take an answer, and more for a long one": "the connection is closed";
+            "an answer that nobody reads is memory"; an_answer_that_is_not_read_is_not_kept.
+        crate::api::guard::KEPT_BODY_BYTES, "bytes of a body after which a connection is kept": "the connection is closed after its answer";
+            "buffers grow with bodies, and stay as long as their connections"; owed.
+        crate::api::extract::MAX_KEY_CHARS, "characters of an Idempotency-Key": "400 bad_request";
+            "a key names one request"; owed.
+        crate::api::large::MAX_MADE, "large answers made at once": "waits for its turn";
+            "each may hold tens of megabytes while it is made"; owed.
+        crate::api::large::MAX_SENT_KIB, "KiB of large answers on their way": "503 busy";
+            "whoever reads slowly or not at all holds no more"; answers_that_nobody_reads_leave_no_room_for_more_and_small_ones_go_on.
+        crate::api::large::SMALL_BYTES, "bytes of an answer that needs no room": "needs room";
+            "four megabytes over all connections"; answers_that_nobody_reads_leave_no_room_for_more_and_small_ones_go_on.
+        crate::api::large::ROOM_WITHIN, "ms a large answer waits for room": "503 busy";
+            "below the request's time"; answers_that_nobody_reads_leave_no_room_for_more_and_small_ones_go_on.
         crate::api::MAX_READS, "answers that read the disk at once": "waits for its turn";
             "consensus needs the disk too"; owed.
-        crate::api::events::MAX_LISTENERS, "event streams": "503 too_many_listeners";
-            "half of the connections"; a_thousand_listeners_leave_room_and_a_sleeper_is_told.
+        crate::config::LISTENERS, "event streams, unless the configuration says otherwise": "503 too_many_listeners";
+            "a usual process may have 1024 files open"; a_thousand_listeners_leave_room_and_a_sleeper_is_told.
+        crate::config::MAX_LISTENERS, "event streams that a configuration may allow": "the configuration is refused";
+            "each is a connection and some 30 KiB"; owed.
         crate::api::events::PAGE_BLOCKS, "blocks read at once for a listener": "read next";
             "a page in memory per listener"; owed.
         crate::api::events::PAGE_BYTES, "bytes of blocks read at once for a listener": "read next";
@@ -481,6 +505,8 @@ limits! {
             "the peer waits for no listener"; a_thousand_listeners_leave_room_and_a_sleeper_is_told.
         crate::api::auctions::MAX_PAGE, "auctions of a page": "the page ends";
             "half a megabyte of JSON"; owed.
+        crate::api::auctions::READ_AT_ONCE, "auctions of a page read from the disk at once": "read next";
+            "each may be 64 KiB, and is told in half of one"; owed.
         crate::api::blocks::MAX_PAGE_BLOCKS, "blocks of a page": "the page ends";
             "auditors read on"; owed.
         crate::api::blocks::MAX_PAGE_BYTES, "bytes of a page": "the page ends";
@@ -498,16 +524,30 @@ limits! {
     }
 
     Node "Judging, waiting, storing: the peer's own queues" {
-        crate::node::admission::MAX_QUEUED, "transactions waiting to be judged": "ignored, or refused to who submits";
-            "some seconds of proofs"; gossip_leaves_room_for_duties.
-        crate::node::admission::MAX_QUEUED_PER_SOURCE, "of those, one source's": "ignored, or refused to who submits";
-            "a flood waits behind itself"; gossip_leaves_room_for_duties.
+        crate::node::admission::MAX_DUTIES, "this validator's seal keys and reveals waiting to be judged": "tried again after the next block";
+            "both for every live auction, twice; they wait for nobody"; duties_wait_for_nobody.
+        crate::node::admission::MAX_GOSSIP, "gossiped transactions waiting to be judged": "ignored, nobody is blamed";
+            "some seconds of proofs"; duties_wait_for_nobody.
+        crate::node::admission::MAX_GOSSIP_PER_PEER, "of those, one peer's": "ignored, nobody is blamed";
+            "a flood waits behind itself"; after_a_block_what_was_set_aside_is_queued_again_or_given_back.
+        crate::node::admission::MAX_SUBMITTED, "submitted transactions waiting to be judged": "429 busy";
+            "some seconds of proofs"; duties_wait_for_nobody.
+        crate::node::admission::MAX_SUBMITTED_PER_CLIENT, "of those, one client's": "429 busy";
+            "a flood waits behind itself"; a_client_that_floods_waits_behind_itself.
+        crate::node::patience::BURST, "transactions that no peer accepts, of one client": "429 too_many_refused";
+            "each may cost a proof's verification"; patience_ends_for_one_client_and_comes_back_with_time.
+        crate::node::patience::FORGIVEN_AFTER, "ms until one of those is forgiven": "429 too_many_refused";
+            "who made mistakes may go on"; patience_ends_for_one_client_and_comes_back_with_time.
+        crate::node::patience::MAX_CLIENTS, "clients whose patience is remembered": "who spent least is forgotten";
+            "more than can be connected"; many_clients_do_not_make_a_flooder_forgotten.
         crate::node::admission::MAX_ASIDE, "transactions set aside for the next block": "judged as things stand";
             "honest peers are a block apart"; after_a_block_what_was_set_aside_is_queued_again_or_given_back.
+        crate::node::admission::MAX_ASIDE_PER_PEER, "of those, one peer's": "judged as things stand";
+            "one peer cannot take every place"; one_peer_sets_aside_so_much_and_leaves_room_for_others.
         crate::node::admission::MAX_BATCH, "proofs verified together": "waits for the next batch";
-            "half a second if half are bad"; one_peer_cannot_fill_a_batch.
-        crate::node::admission::MAX_BATCH_OF_ONE, "of those, one peer's": "waits for the next batch";
-            "bad proofs spoil a quarter of a batch at most"; one_peer_cannot_fill_a_batch.
+            "half a second if half are bad"; one_peer_or_client_cannot_fill_a_batch.
+        crate::node::admission::MAX_BATCH_OF_ONE, "of those, one peer's or client's": "waits for the next batch";
+            "bad proofs spoil a quarter of a batch at most"; one_peer_or_client_cannot_fill_a_batch.
         crate::node::admission::MAX_EXAMINED, "transactions looked at for one batch": "waits for the next batch";
             "bids must not wait behind a flood of what is refused"; owed.
         crate::node::admission::PATIENCE, "ms a gossiped transaction waits for a verdict": "entered as this peer's own, or ignored";
@@ -526,8 +566,16 @@ limits! {
             "four KiB each"; l1_a_flood_of_large_transactions_leaves_room_for_committee_duties.
         crate::mempool::RESEND_AFTER, "ms until an own transaction is gossiped again": "gossiped again";
             "gossip carries the same bytes once a minute"; own_transactions_are_due_again_after_the_memory_of_gossip_not_before.
-        crate::mempool::refused::MAX_REMEMBERED, "refusals remembered": "the oldest is forgotten";
-            "for who asks what became of a transaction"; owed.
+        crate::mempool::MAX_RESENT, "own transactions gossiped again at once": "gossiped the next second";
+            "no more than a neighbour can take"; what_nobody_heard_is_due_at_once_and_so_many_at_a_time.
+        crate::mempool::refused::MAX_REMEMBERED, "refusals remembered, of each kind": "the oldest is forgotten";
+            "for who asks what became of a transaction"; a_flood_of_others_does_not_push_out_what_was_submitted_here.
+        crate::node::shared::REFUSALS_TOLD, "refusals told to listeners at once": "counted, and told as a gap";
+            "each is written to every listener"; a_thousand_listeners_leave_room_and_a_sleeper_is_told.
+        crate::node::shared::TOLD_AGAIN_AFTER, "ms until one more refusal is told": "counted, and told as a gap";
+            "each is written to every listener"; a_thousand_listeners_leave_room_and_a_sleeper_is_told.
+        crate::node::archive::RECORDS_AT_ONCE, "outcome records read from the disk at once": "read next";
+            "half a kilobyte each"; owed.
         crate::node::predict::MAX_REASON_CHARS, "characters of a reason repeated": "cut";
             "strangers have a part in it"; owed.
         crate::node::peers::MAX_ROWS, "peers known": "the oldest row goes";

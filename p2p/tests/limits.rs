@@ -32,6 +32,7 @@ const NO_LIMITS: &[(&str, &[&str])] = &[
             "tender_auction::market::registry::CHUNK",
             "tender_auction::audit::ROOTS",
             "tender_auction::clearing::tie::BITS",
+            "tender_auction::clearing::graph::H_BITS",
             "tender_circuits::circuit::ISSUER_BITS",
             "tender_circuits::circuit::TIME_BITS",
             "tender_circuits::keys::VERSION",
@@ -70,6 +71,7 @@ const NO_LIMITS: &[(&str, &[&str])] = &[
             "tender_p2p::node::keeper::STATUS_PAUSE",
             "tender_p2p::node::courier::STATUS_EVERY",
             "tender_p2p::node::courier::UPKEEP",
+            "tender_p2p::api::door::LOOK_AGAIN",
             "tender_p2p::network::bootstrap::FIRST_PAUSE",
             "tender_p2p::network::bootstrap::FOREIGN_PAUSE",
             "tender_p2p::network::gossip::HEARTBEAT",
@@ -97,7 +99,11 @@ const NO_LIMITS: &[(&str, &[&str])] = &[
         &[
             "tender_auction::market::application::SHARED_EIGHTHS",
             "tender_auction::market::governance::LEAST_AFTER_JAIL",
+            "tender_auction::market::opening::SHARE_US",
+            "tender_auction::market::opening::WORK_PER_US",
             "tender_circuits::verify::batch::KEY_COST",
+            "tender_p2p::api::door::LEAST_RATE",
+            "tender_p2p::api::door::OTHER_FILES",
         ],
     ),
     (

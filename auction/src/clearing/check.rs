@@ -5,8 +5,7 @@
 //! ```
 
 use super::{
-    CheckError, Clearing, MAX_ENTRIES, MAX_TASKS, Market, Optimum, PaymentRule, graph::Graph,
-    optimum, tie,
+    CheckError, Clearing, MAX_ENTRIES, MAX_TASKS, Market, PaymentRule, clear, graph::Graph,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -43,21 +42,19 @@ pub fn check(
     rule: PaymentRule,
     witness: &Witness,
 ) -> Result<Clearing, CheckError> {
-    let graph = Graph::new(market)?;
-    let Witness::V1 { nonce, winners } = witness;
-    check_feasible(market, winners)?;
-    let optimum = optimum(graph, market, seed, tie::BITS)?;
-    if *nonce != optimum.nonce {
-        return Err(CheckError::Nonce {
-            expected: optimum.nonce,
-            found: *nonce,
-        });
-    }
-    check_same(market, winners, &optimum)?;
-    Ok(optimum.clearing(market, rule))
+    Graph::new(market)?;
+    check_feasible(market, witness)?;
+    let (right, clearing) = clear(market, seed, rule)?;
+    check_same(market, witness, &right)?;
+    Ok(clearing)
 }
 
-fn check_feasible(market: &Market, winners: &[Vec<u32>]) -> Result<(), CheckError> {
+/// The cheap half of [`check`]: whether the witness is an assignment of the market at all.
+///
+/// # Errors
+/// [`CheckError`], the first rule broken.
+pub fn check_feasible(market: &Market, witness: &Witness) -> Result<(), CheckError> {
+    let Witness::V1 { winners, .. } = witness;
     if winners.len() != market.tasks.len() {
         return Err(CheckError::Tasks {
             expected: market.tasks.len(),
@@ -97,9 +94,26 @@ fn check_feasible(market: &Market, winners: &[Vec<u32>]) -> Result<(), CheckErro
     Ok(())
 }
 
-fn check_same(market: &Market, winners: &[Vec<u32>], optimum: &Optimum) -> Result<(), CheckError> {
-    let Witness::V1 { winners: right, .. } = optimum.witness();
-    for ((task, found), right) in market.tasks.iter().zip(winners).zip(&right) {
+/// The other half of [`check`], for whoever has solved the market already: whether a feasible witness is the `right` one.
+///
+/// # Errors
+/// [`CheckError`], the first difference.
+pub fn check_same(market: &Market, witness: &Witness, right: &Witness) -> Result<(), CheckError> {
+    let Witness::V1 {
+        nonce: found,
+        winners,
+    } = witness;
+    let Witness::V1 {
+        nonce: expected,
+        winners: right,
+    } = right;
+    if found != expected {
+        return Err(CheckError::Nonce {
+            expected: *expected,
+            found: *found,
+        });
+    }
+    for ((task, found), right) in market.tasks.iter().zip(winners).zip(right) {
         if found != right {
             return Err(CheckError::NotOptimal { task: task.id });
         }

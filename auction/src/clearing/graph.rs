@@ -3,31 +3,35 @@
 use super::{ClearingError, MAX_BIDS, MAX_ENTRIES, MAX_PRICE, MAX_TASKS, Market, tie::TieKey};
 use std::{collections::BTreeMap, ops::Range};
 
-/// A weight `(surplus, h)`, compared lexicographically; also sums and differences of weights.
+/// A weight `(surplus, h)`, compared lexicographically; also sums and differences of weights. One number, `surplus·2^75 + h`, for solving does
+/// little else than add and compare.
 ///
-/// Weights, duals and distances of the solver have a surplus within ±3·10^15 and an `h` within
-/// ±2^56 per node of a path, so no operation comes near the ends of its integers.
+/// Weights, duals and distances of the solver have a surplus within ±3·10^15 < 2^51.5, so the number stays below 2^127. Their `h` is a sum over
+/// a path, at most 2^56 for each of its entries taken or left, at most 2^17 of those: below 2^74, so two never differ by as much as
+/// a surplus of one, and the order is the lexicographic one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Weight {
-    pub(super) surplus: i64,
-    pub(super) h: i128,
-}
+pub(super) struct Weight(i128);
+
+/// Bits that `h` takes.
+const H_BITS: u32 = 75;
 
 impl Weight {
-    pub(super) const ZERO: Weight = Weight { surplus: 0, h: 0 };
+    pub(super) const ZERO: Weight = Weight(0);
+
+    fn new(surplus: u64, h: u64) -> Weight {
+        Weight((i128::from(surplus) << H_BITS).saturating_add(i128::from(h)))
+    }
+
+    pub(super) fn surplus(self) -> i128 {
+        self.0.saturating_add(1 << (H_BITS - 1)) >> H_BITS
+    }
 
     pub(super) fn plus(self, other: Weight) -> Weight {
-        Weight {
-            surplus: self.surplus.saturating_add(other.surplus),
-            h: self.h.saturating_add(other.h),
-        }
+        Weight(self.0.saturating_add(other.0))
     }
 
     pub(super) fn minus(self, other: Weight) -> Weight {
-        Weight {
-            surplus: self.surplus.saturating_sub(other.surplus),
-            h: self.h.saturating_sub(other.h),
-        }
+        Weight(self.0.saturating_sub(other.0))
     }
 }
 
@@ -44,10 +48,7 @@ pub(super) struct Entry {
 
 impl Entry {
     pub(super) fn weight(&self) -> Weight {
-        Weight {
-            surplus: i64::try_from(self.surplus).unwrap_or(i64::MAX), // at most 10^15
-            h: i128::from(self.h),
-        }
+        Weight::new(self.surplus, self.h)
     }
 }
 

@@ -73,7 +73,7 @@ mod tests;
 mod tie;
 mod unique;
 
-pub use check::{Witness, check};
+pub use check::{Witness, check, check_feasible, check_same};
 pub use error::{CheckError, ClearingError};
 pub use tie::tie_seed;
 

@@ -130,7 +130,7 @@ impl Matching {
         }
         for &e in entries {
             let gain = self.fill(self.graph.entries[e].task, Some(bidder));
-            fall = fall.saturating_sub(i128::from(gain.surplus));
+            fall = fall.saturating_sub(gain.surplus());
         }
         self.roll_back();
         u128::try_from(fall).unwrap_or(0) // never negative: the bidder's bids only add choices
@@ -246,8 +246,8 @@ impl Matching {
             }
             let leaving = node < bids; // a bid leaves what it won, a task takes what it lost
             for e in self.graph.entries_of(node) {
-                let bidder = self.graph.bidder[self.graph.entries[e].bid];
-                if self.won[e] != leaving || without == Some(bidder) {
+                let of = |bidder| self.graph.bidder[self.graph.entries[e].bid] == bidder;
+                if self.won[e] != leaving || without.is_some_and(of) {
                     continue;
                 }
                 let (next, cost) = self.step(node, e);

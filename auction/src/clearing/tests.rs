@@ -4,3 +4,4 @@ mod laws;
 mod markets;
 mod oracle;
 mod truthful;
+mod worst;

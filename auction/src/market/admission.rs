@@ -26,6 +26,13 @@ use crate::{
 use tender_circuits::{field::is_canonical, registry::CAPACITY};
 use tender_wire::{AuctionId, FieldBytes, PublicKey, UnixTime};
 
+/// What is known of a transaction's signatures. They rest on nothing that changes: issuers keep their index and key for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Signatures {
+    ToVerify,
+    Verified,
+}
+
 /// Longest time from the end of an auction's windows to the end of its leases: bounds how long a reservation is kept.
 pub const MAX_LEASE_SECONDS: u64 = 366 * 24 * 3600;
 
@@ -39,7 +46,7 @@ impl Market {
             Transaction::Bid(bid) => self.admit_bid(state, at, bid).map(|_| ()),
             Transaction::SealKey(key) => check_seal_key(state, at, key),
             Transaction::SealReveal(reveal) => check_seal_reveal(state, at, reveal),
-            Transaction::Signed(signed) => check_signed(state, at, signed),
+            Transaction::Signed(signed) => check_signed(state, at, signed, Signatures::ToVerify),
         }
     }
 
@@ -62,8 +69,22 @@ impl Market {
     ) -> Result<Vec<ProofClaim>, Refusal> {
         let at = state.next_clock();
         match tx {
-            Transaction::Bid(bid) => Ok(examine_bid(state, at, bid)?.proofs),
+            Transaction::Bid(bid) => Ok(examine_bid(state, at, bid, Signatures::ToVerify)?.proofs),
             _ => self.check(state, at, tx).map(|()| Vec::new()),
+        }
+    }
+
+    /// [`Market::predict`] of a transaction found to apply before, now that the chain has gone on: all but signatures and proofs, which do
+    /// not change. A pool of thousands is judged so after every block.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub fn predict_again(&self, state: &MarketState, tx: &Transaction) -> Result<(), Refusal> {
+        let at = state.next_clock();
+        match tx {
+            Transaction::Bid(bid) => examine_bid(state, at, bid, Signatures::Verified).map(drop),
+            Transaction::Signed(signed) => check_signed(state, at, signed, Signatures::Verified),
+            _ => self.check(state, at, tx),
         }
     }
 }
@@ -145,7 +166,12 @@ pub(super) fn check_seal_reveal(
     })
 }
 
-pub(super) fn check_signed(state: &MarketState, at: Clock, tx: &SignedTx) -> Result<(), Refusal> {
+pub(super) fn check_signed(
+    state: &MarketState,
+    at: Clock,
+    tx: &SignedTx,
+    signatures: Signatures,
+) -> Result<(), Refusal> {
     if let Action::OpenAuction(spec) = &tx.action {
         spec.check().map_err(|error| Refusal::Spec { error })?;
     }
@@ -161,8 +187,10 @@ pub(super) fn check_signed(state: &MarketState, at: Clock, tx: &SignedTx) -> Res
         return Err(Refusal::TooManySigners { max: MAX_SIGNERS });
     }
     check_action(state, at, &tx.signer, &tx.action)?;
-    tx.verify_signature(&state.chain())
-        .map_err(|_| Refusal::BadSignature { signer: tx.signer })?;
+    if signatures == Signatures::ToVerify {
+        tx.verify_signature(&state.chain())
+            .map_err(|_| Refusal::BadSignature { signer: tx.signer })?;
+    }
     match &tx.action {
         // After the signature: parsing a verifying key is work only validators may ask for.
         Action::Approve(proposal) => state.check_approval(&tx.signer, proposal, at.height),

@@ -8,7 +8,7 @@
 //!
 //! Invariant: a live bid is in `bids` and, by its asset, in `by_asset`; a bid that was ever admitted is in `bids` or
 //! `replaced` until the auction clears. Bound: `open_budget / |K|` bids, and
-//! [`MAX_AUCTION_ENTRIES`] entries, replaced ones included.
+//! [`MAX_AUCTION_ENTRIES`] entries, [`MAX_CLEARING_WORK`] of them and units together; replaced bids included.
 
 use crate::{
     bid::{ClassSlots, EvidenceSummary},
@@ -32,6 +32,9 @@ use tender_wire::{
 /// Entries one auction may take in, over all its bids. They clear in one block and each leaves an outcome record of about
 /// half a kilobyte; [`crate::clearing`] itself takes more.
 pub const MAX_AUCTION_ENTRIES: usize = 1 << 15;
+/// Units of an auction times entries it may take in: in the dearest markets known, clearing and its payments take that many steps of some
+/// 50 nanoseconds, 1.2 seconds on one core. It must stay below half of a usual propose timeout (3 s), for a peer that could not clear ahead.
+pub const MAX_CLEARING_WORK: usize = 3 << 23;
 
 /// An auction that is not over.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,7 +104,8 @@ pub enum Phase {
         closed: Height,
         /// End of the reveal window.
         until: Height,
-        /// Block that holds the t-th reveal.
+        /// Block by whose end its bids can be open everywhere: that of the t-th reveal, or later if there is much to open
+        /// ([`super::opening`]). It clears in a later one.
         opened: Option<Height>,
     },
     /// Cleared; assignments live their lives.
@@ -202,11 +206,29 @@ impl Auction {
         self.keys.values().nth(usize::from(rank).checked_sub(1)?)
     }
 
-    /// Bids it admits in all under an opening budget of this many shares; never more entries than one class can clear.
+    /// Bids it admits in all under an opening budget of this many shares; never more entries than one class can clear, or clear in time.
     pub fn bid_cap(&self, open_budget: u32) -> usize {
         let opened = (open_budget as usize).checked_div(self.keys.len());
-        let cleared = MAX_AUCTION_ENTRIES.checked_div(self.spec.max_entries.into());
+        let entries =
+            MAX_AUCTION_ENTRIES.min(MAX_CLEARING_WORK.checked_div(self.units()).unwrap_or(0));
+        let cleared = entries.checked_div(self.spec.max_entries.into());
         opened.unwrap_or(0).min(cleared.unwrap_or(0))
+    }
+
+    /// Entries its live bids hold at most.
+    pub fn entries(&self) -> usize {
+        self.bids.len().saturating_mul(self.spec.max_entries.into())
+    }
+
+    /// What clearing it costs at most, in units x entries.
+    pub fn clearing_work(&self) -> usize {
+        self.entries().saturating_mul(self.units())
+    }
+
+    /// Units wanted, over all tasks.
+    fn units(&self) -> usize {
+        let quantities = self.spec.tasks.iter().map(|task| task.quantity as usize);
+        quantities.fold(0, usize::saturating_add)
     }
 
     /// Bids admitted so far.

@@ -11,7 +11,7 @@
 
 use super::{
     Market,
-    admission::{check_seal_key, check_seal_reveal, check_signed},
+    admission::{Signatures, check_seal_key, check_seal_reveal, check_signed},
     auction::{AdmittedBid, Auction, Committee, Phase, ReplacedBid},
     event::Event,
     refusal::Refusal,
@@ -134,7 +134,7 @@ impl<'a> Run<'a> {
                 self.report_reveal(&tx.auction, tx.rank);
             }
             Transaction::Signed(tx) => {
-                check_signed(&self.state, self.at, tx)?;
+                check_signed(&self.state, self.at, tx, Signatures::ToVerify)?;
                 let next = tx.sequence.saturating_add(1);
                 self.state.sequences.edit().0.insert(tx.signer, next);
                 self.act(tx);

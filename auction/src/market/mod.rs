@@ -17,7 +17,7 @@
 //! | [`query`] | what does a peer show of it? |
 //!
 //! Invariants: everything is a pure function of (state, block); bounded by named constants; total on foreign input. Memories
-//! (verdicts, openings) make it faster and never change a result.
+//! (verdicts, openings, clearings) make it faster and never change a result.
 
 pub mod admission;
 mod application;
@@ -46,6 +46,7 @@ pub use auction::{AdmittedBid, Auction, Award, Phase};
 pub use draft::{Draft, DraftError};
 pub use event::{BlockOutcome, Event};
 pub use execute::ExecutionError;
+pub use opening::DueOpening;
 pub use refusal::Refusal;
 pub use sealing::duties;
 pub use state::{Clock, MarketState};
@@ -63,6 +64,7 @@ use std::{
 };
 use table::Table;
 use tender_wire::Height;
+use witness::Clearings;
 
 /// The market of one chain. Shared by the mempool, which predicts, and consensus, which executes.
 pub struct Market {
@@ -70,6 +72,7 @@ pub struct Market {
     initial: MarketState,
     verifier: Arc<dyn ProofVerifier>,
     openings: Openings,
+    clearings: Clearings,
 }
 
 impl Market {
@@ -96,6 +99,7 @@ impl Market {
             initial,
             verifier,
             openings: Openings::default(),
+            clearings: Clearings::default(),
         })
     }
 

@@ -7,17 +7,19 @@
 //! Bound: [`MAX_BLOCK_CLEARINGS`]; everything else is linear in the auctions of the state.
 
 use super::{
-    auction::{AdmittedBid, Auction, Committee, Phase},
+    auction::{AdmittedBid, Auction, Committee, MAX_AUCTION_ENTRIES, MAX_CLEARING_WORK, Phase},
     event::Event,
     execute::{Run, after},
+    opening::preparing_us,
     witness::{self, WitnessError, Witnesses},
 };
 use crate::outcome::AuctionEnd;
 use std::{collections::BTreeSet, sync::Arc};
-use tender_wire::PublicKey;
+use tender_wire::{Height, PublicKey};
 
 /// Auctions that clear in one block: bounds its work. Others wait for the next, in the same order; so do those whose witnesses would
-/// fill more than half of the block ([`Run::witness_cap`]). The first always fits: half of the smallest block is 32 KiB.
+/// fill more than half of the block ([`Run::witness_cap`]), and those that with the ones before would be more than one auction may be
+/// ([`MAX_AUCTION_ENTRIES`], [`MAX_CLEARING_WORK`]). The first always fits: half of the smallest block is 32 KiB.
 pub const MAX_BLOCK_CLEARINGS: usize = 4;
 
 impl Run<'_> {
@@ -127,7 +129,7 @@ impl Run<'_> {
         }
     }
 
-    /// Notes the block of the t-th reveal; past the deadline without it, the auction is void.
+    /// Notes from when on an auction with t reveals can clear; past the deadline without them, it is void.
     fn note_reveals(&mut self) {
         let height = self.at.height;
         for id in self.auctions_where(|a| matches!(a.phase, Phase::Reveal { opened: None, .. })) {
@@ -138,7 +140,7 @@ impl Run<'_> {
                 continue;
             };
             if height > closed && auction.reveals.len() >= auction.threshold() {
-                let opened = Some(height);
+                let opened = Some(self.prepared_by(auction));
                 self.edit(&id, |auction| {
                     auction.phase = Phase::Reveal {
                         closed,
@@ -155,9 +157,29 @@ impl Run<'_> {
         }
     }
 
+    /// The block before the first in which an auction that has its reveals may clear: peers begin to prepare it after this block, behind those
+    /// that wait already, and blocks are at least an interval apart. That is this block, unless there is more to do than an interval is given for.
+    fn prepared_by(&self, auction: &Auction) -> Height {
+        let waiting = self.state.auctions().filter(|other| {
+            matches!(
+                other.phase,
+                Phase::Reveal {
+                    opened: Some(_),
+                    ..
+                }
+            )
+        });
+        let us = waiting
+            .map(preparing_us)
+            .fold(preparing_us(auction), u64::saturating_add);
+        let interval_us = self.state.rules.block_interval_ms.saturating_mul(1000);
+        let more = us.saturating_sub(1).checked_div(interval_us).unwrap_or(0);
+        Height(self.at.height.0.saturating_add(more))
+    }
+
     /// Clears auctions in (closing height, opening order), none before an earlier one is done.
     fn clear_in_order(&mut self, witnesses: &mut Witnesses<'_>) -> Result<(), WitnessError> {
-        let mut room = 0usize;
+        let (mut room, mut entries, mut work) = (0usize, 0usize, 0usize);
         for id in self
             .state
             .auctions
@@ -169,12 +191,17 @@ impl Run<'_> {
                 break;
             };
             room = room.saturating_add(witness::room(&auction.spec));
+            entries = entries.saturating_add(auction.entries());
+            work = work.saturating_add(auction.clearing_work());
+            let fits = room <= self.witness_cap
+                && entries <= MAX_AUCTION_ENTRIES
+                && work <= MAX_CLEARING_WORK;
             match auction.phase {
                 Phase::Reveal {
                     closed,
                     opened: Some(opened),
                     ..
-                } if opened < self.at.height && room <= self.witness_cap => {
+                } if opened < self.at.height && fits => {
                     self.settle(&id, closed, witnesses)?;
                     self.doubt = true; // evidence may have fallen since the close
                 }
@@ -205,13 +232,7 @@ impl Run<'_> {
     /// Room that the witnesses of auctions about to clear take at most; which of them clear, the block's reveals and deadlines decide.
     pub(crate) fn witness_room(&self) -> usize {
         let due = self.state.auctions().filter(|auction| {
-            matches!(
-                auction.phase,
-                Phase::Reveal {
-                    opened: Some(_),
-                    ..
-                }
-            )
+            matches!(auction.phase, Phase::Reveal { opened: Some(opened), .. } if opened < self.at.height)
         });
         due.map(|auction| witness::room(&auction.spec))
             .fold(0, usize::saturating_add)

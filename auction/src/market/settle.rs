@@ -7,11 +7,12 @@ use super::{
     auction::{AdmittedBid, Auction, Award, Phase},
     event::Event,
     execute::{Run, after},
-    judge::{Competing, Judged, judge},
+    judge::{Competing, Judged},
+    opening::Opened,
     witness::{WitnessError, Witnesses},
 };
 use crate::{
-    clearing::{self, Clearing, MarketBid, MarketTask, tie_seed},
+    clearing::{self, Clearing, MarketBid, MarketTask},
     outcome::{
         AuctionEnd, AuctionRecord, AwardState, BidReason, BidRecord, EntryOutcome, EntryRecord,
         OutcomeRecord, UnitOutcome, UnitRecord,
@@ -40,22 +41,18 @@ impl Run<'_> {
         let Some(auction) = self.state.auction(id).cloned() else {
             return Ok(());
         };
-        let openings = self.market.openings.open_all(&self.state.chain(), &auction);
-        let salts: Vec<_> = openings
-            .iter()
-            .filter_map(|(bid, opening)| Some((*bid, opening.as_ref()?.salt)))
-            .collect();
-        let seed = tie_seed(id, &salts);
-        let judged = judge(&self.state, &auction, closed, &openings);
-        let markets: Vec<_> = (0u16..)
-            .zip(&judged.competing)
-            .map(|(class, competing)| market_of(&auction, class, competing))
-            .collect();
-        let clearings = witnesses.clear(&markets, &seed, auction.spec.payment)?;
+        let Opened {
+            seed,
+            judged,
+            markets,
+        } = self.market.open_market(&self.state, &auction, closed);
+        let memory = &self.market.clearings;
+        let cleared = witnesses.clear(memory, &markets, &seed, auction.spec.payment)?;
+        let clearings = &cleared.clearings;
 
-        let assigned = self.reserve_awards(&auction, &markets, &clearings);
+        let assigned = self.reserve_awards(&auction, &markets, clearings);
         self.record_bids(&auction, &judged);
-        for (market, clearing) in markets.iter().zip(&clearings) {
+        for (market, clearing) in markets.iter().zip(clearings) {
             self.record_entries(&auction, market, clearing);
             self.record_units(&auction, market, clearing, &judged.interest);
         }
@@ -74,7 +71,7 @@ impl Run<'_> {
             auction: *id,
             assigned,
         });
-        self.forget_bids(&auction, &markets, &clearings);
+        self.forget_bids(&auction, &markets, clearings);
         Ok(())
     }
 
@@ -312,7 +309,7 @@ impl Run<'_> {
 }
 
 /// The market of one class.
-fn market_of(auction: &Auction, class: u16, competing: &Competing) -> clearing::Market {
+pub(super) fn market_of(auction: &Auction, class: u16, competing: &Competing) -> clearing::Market {
     let tasks = (0u32..)
         .zip(&auction.spec.tasks)
         .filter(|(_, task)| task.class == class);

@@ -2,12 +2,17 @@
 //!
 //! Layout: the canonical encoding of [`AuctionWitness`]; each class's witness is a versioned enum of [`crate::clearing`].
 
+use super::cache::Cache;
 use crate::{
     clearing::{self, CheckError, Clearing, ClearingError, PaymentRule, Witness},
     task::AuctionSpec,
 };
 use serde::{Deserialize, Serialize};
-use tender_wire::{CodecError, Digest, Wire, decode, encode};
+use std::sync::Arc;
+use tender_wire::{CodecError, Digest, Tag, Wire, decode, encode, hash_of};
+
+/// Cleared auctions remembered: what one block can clear, twice over; half a megabyte each at most.
+pub const MAX_CLEARINGS: usize = 8;
 
 /// The witnesses of one auction, class by class.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,26 +86,78 @@ pub(crate) enum Witnesses<'a> {
     Check(std::slice::Iter<'a, Vec<u8>>),
 }
 
+/// An auction's classes, cleared.
+pub(crate) struct Cleared {
+    pub(crate) witness: AuctionWitness,
+    /// In class order.
+    pub(crate) clearings: Vec<Clearing>,
+}
+
+/// Cleared auctions, by everything their clearing depends on: whoever proposes, executes, or votes in a later round, and whoever
+/// looks ahead, solves a market once among them.
+pub(crate) struct Clearings(Cache<Digest, Arc<Cleared>>);
+
+impl Default for Clearings {
+    fn default() -> Self {
+        Clearings(Cache::new(MAX_CLEARINGS))
+    }
+}
+
+impl Clearings {
+    /// The classes of one auction, cleared now or before.
+    pub(crate) fn of(
+        &self,
+        markets: &[clearing::Market],
+        seed: &Digest,
+        rule: PaymentRule,
+    ) -> Result<Arc<Cleared>, WitnessError> {
+        let memory = content_of(markets, seed, rule);
+        if let Some(cleared) = self.0.known(&memory) {
+            return Ok(cleared);
+        }
+        let mut classes = Vec::new();
+        let mut clearings = Vec::new();
+        for (class, market) in markets.iter().enumerate() {
+            let (witness, clearing) = clearing::clear(market, seed, rule)
+                .map_err(|error| WitnessError::Unclearable { class, error })?;
+            classes.push(witness);
+            clearings.push(clearing);
+        }
+        let witness = AuctionWitness { classes };
+        let cleared = Arc::new(Cleared { witness, clearings });
+        self.0.remember(memory, Arc::clone(&cleared));
+        Ok(cleared)
+    }
+}
+
+/// Hash of all that a clearing follows from.
+fn content_of(markets: &[clearing::Market], seed: &Digest, rule: PaymentRule) -> Digest {
+    let content = markets.iter().map(|market| {
+        let tasks = market.tasks.iter();
+        let tasks: Vec<_> = tasks.map(|t| (t.id, t.reserve, t.quantity)).collect();
+        let bids = market.bids.iter();
+        let bids: Vec<_> = bids
+            .map(|b| (b.bid_id, b.bidder, b.slots, &b.entries))
+            .collect();
+        (tasks, bids)
+    });
+    hash_of(Tag::Table, &(seed, rule, content.collect::<Vec<_>>()))
+}
+
 impl Witnesses<'_> {
     /// Clears the classes of one auction.
     pub(crate) fn clear(
         &mut self,
+        memory: &Clearings,
         markets: &[clearing::Market],
         seed: &Digest,
         rule: PaymentRule,
-    ) -> Result<Vec<Clearing>, WitnessError> {
+    ) -> Result<Arc<Cleared>, WitnessError> {
         match self {
             Witnesses::Solve(solved) => {
-                let mut classes = Vec::new();
-                let mut clearings = Vec::new();
-                for (class, market) in markets.iter().enumerate() {
-                    let (witness, clearing) = clearing::clear(market, seed, rule)
-                        .map_err(|error| WitnessError::Unclearable { class, error })?;
-                    classes.push(witness);
-                    clearings.push(clearing);
-                }
-                solved.push(encode(&AuctionWitness { classes }));
-                Ok(clearings)
+                let cleared = memory.of(markets, seed, rule)?;
+                solved.push(encode(&cleared.witness));
+                Ok(cleared)
             }
             Witnesses::Check(given) => {
                 let AuctionWitness { classes } =
@@ -111,12 +168,16 @@ impl Witnesses<'_> {
                         found: classes.len(),
                     });
                 }
-                let judged = markets.iter().zip(&classes).enumerate();
-                let cleared = judged.map(|(class, (market, witness))| {
-                    clearing::check(market, seed, rule, witness)
-                        .map_err(|error| WitnessError::Refused { class, error })
-                });
-                cleared.collect()
+                let refused = |class, error| WitnessError::Refused { class, error };
+                let given = || markets.iter().zip(&classes).enumerate();
+                for (class, (market, witness)) in given() {
+                    clearing::check_feasible(market, witness).map_err(|e| refused(class, e))?;
+                }
+                let cleared = memory.of(markets, seed, rule)?;
+                for ((class, (market, witness)), right) in given().zip(&cleared.witness.classes) {
+                    clearing::check_same(market, witness, right).map_err(|e| refused(class, e))?;
+                }
+                Ok(cleared)
             }
         }
     }

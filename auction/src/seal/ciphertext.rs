@@ -85,7 +85,7 @@ pub fn seal(
         u,
         shares,
         seed: masked,
-    } = committee.encapsulate(&context, &seed);
+    } = committee.encapsulate(&context, &seed, |_, _| None);
     let payload = Payload {
         msg: plain,
         aad: context.as_ref(),
@@ -178,10 +178,16 @@ impl Opener {
         sealed: &Sealed,
     ) -> Result<Zeroizing<Vec<u8>>, OpenError> {
         let context = self.committee.context(associated);
-        let seed = self
-            .recover_seed(&context, sealed)
-            .ok_or(OpenError::Invalid)?;
-        let again = self.committee.encapsulate(&context, &seed);
+        let Recovered { seed, shared } =
+            self.recover(&context, sealed).ok_or(OpenError::Invalid)?;
+        // Where U is the one that was sealed, r·E_i is e_i·U, and that is at hand for the members that revealed.
+        let known = |u: &[u8; 32], rank| {
+            (*u == sealed.u)
+                .then(|| shared.get(&rank))
+                .flatten()
+                .copied()
+        };
+        let again = self.committee.encapsulate(&context, &seed, known);
         if again.u != sealed.u || again.shares != sealed.shares || again.seed != sealed.seed {
             return Err(OpenError::Invalid);
         }
@@ -197,22 +203,33 @@ impl Opener {
     }
 
     /// The seed these reveals lead to, if any; not yet known to be the one that was sealed.
-    fn recover_seed(&self, context: &Digest, sealed: &Sealed) -> Option<Zeroizing<[u8; 32]>> {
+    fn recover(&self, context: &Digest, sealed: &Sealed) -> Option<Recovered> {
         let u = parse_point(&sealed.u)?;
         let mut secret = Scalar::ZERO;
+        let mut known = BTreeMap::new();
         for reveal in &self.reveals {
+            let rank = u32::from(reveal.rank);
             let share = sealed
                 .shares
                 .get(usize::from(reveal.rank).checked_sub(1)?)?;
             let shared = (u * reveal.secret).compress().to_bytes();
-            let mask = share_mask(context, u32::from(reveal.rank), &sealed.u, &shared);
+            let mask = share_mask(context, rank, &sealed.u, &shared);
             secret += reveal.coefficient * parse_scalar(&xor(share, &mask))?;
+            known.insert(rank, shared);
         }
-        Some(Zeroizing::new(xor(
-            &sealed.seed,
-            &seed_mask(context, &secret),
-        )))
+        let seed = Zeroizing::new(xor(&sealed.seed, &seed_mask(context, &secret)));
+        Some(Recovered {
+            seed,
+            shared: known,
+        })
     }
+}
+
+/// What reveals give of a sealed bid, before it is known to be honest.
+struct Recovered {
+    seed: Zeroizing<[u8; 32]>,
+    /// `e_i·U` of the members that revealed, by rank. No secret: whoever reads the chain can compute it.
+    shared: BTreeMap<u32, [u8; 32]>,
 }
 
 /// A well-formed list of keys with a threshold.
@@ -259,7 +276,13 @@ impl Committee {
         )
     }
 
-    fn encapsulate(&self, context: &Digest, seed: &[u8; 32]) -> Encapsulated {
+    /// `known` may give `r·E_i`, by `U` and rank, and saves a multiplication with it.
+    fn encapsulate(
+        &self,
+        context: &Digest,
+        seed: &[u8; 32],
+        known: impl Fn(&[u8; 32], u32) -> Option<[u8; 32]>,
+    ) -> Encapsulated {
         let polynomial: Zeroizing<Vec<Scalar>> = Zeroizing::new(
             (0u32..)
                 .take(self.threshold)
@@ -271,7 +294,9 @@ impl Committee {
         let shares = (1u32..)
             .zip(&self.points)
             .map(|(rank, key)| {
-                let shared = Zeroizing::new((key * *ephemeral).compress().to_bytes());
+                let shared =
+                    known(&u, rank).unwrap_or_else(|| (key * *ephemeral).compress().to_bytes());
+                let shared = Zeroizing::new(shared);
                 let share = Zeroizing::new(evaluate(&polynomial, rank).to_bytes());
                 xor(&share, &share_mask(context, rank, &u, &shared))
             })

@@ -48,7 +48,7 @@
 //!
 //! # Bounds
 //!
-//! At most [`MAX_COMMITTEE`] keys and [`MAX_BODY_BYTES`] of body. Opening one bid costs `n + t` point multiplications. The
+//! At most [`MAX_COMMITTEE`] keys and [`MAX_BODY_BYTES`] of body. Opening one bid costs `n + 1` point multiplications. The
 //! state machine around this (who may post keys and when, what a missing reveal means) is the market's.
 
 // Operators here act on scalars and points of a prime-order group, where nothing overflows.

@@ -198,13 +198,24 @@ impl Client {
 
     /// `POST /v1/transactions`.
     pub fn submit(&self, transaction: &Transaction) -> Result<TxHash, Failure> {
+        self.submit_bytes(transaction.to_bytes())
+    }
+
+    /// `POST /v1/transactions` of bytes as they are.
+    pub fn submit_bytes(&self, transaction: Vec<u8>) -> Result<TxHash, Failure> {
         let sent = self
             .agent
             .post(format!("{}/v1/transactions", self.base))
             .content_type("application/octet-stream")
-            .send(&transaction.to_bytes()[..]);
+            .send(&transaction[..]);
         self.read::<Submitted>(sent)
             .map(|submitted| submitted.tx_hash)
+    }
+
+    /// `GET /metrics`.
+    pub fn metrics(&self) -> Result<String, Failure> {
+        let bytes = self.bytes(self.agent.get(format!("{}/metrics", self.base)).call())?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
     /// Waits until a transaction is in a block of this peer.

@@ -9,8 +9,12 @@ use super::{
     types::{AuctionDetail, AuctionSummary, Award, LiveBid, Phase},
 };
 use crate::node::{Chain, Known, Placed, Shared, ended_as, phase_of};
-use axum::{Json, extract::State, http::header, response::IntoResponse};
-use serde::Deserialize;
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse as _, Response},
+};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use tender_auction::{
     market::{self, Auction},
@@ -21,6 +25,9 @@ use tender_wire::{AuctionId, BidId, Height, PublicKey};
 
 /// Auctions of one page.
 pub(crate) const MAX_PAGE: usize = 1000;
+/// Of those, read from the disk at once: each may be 64 KiB, and is told in half of one.
+pub(crate) const READ_AT_ONCE: usize = 16;
+pub(crate) const JSON: &str = "application/json";
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -60,12 +67,19 @@ pub(super) async fn list(
     let after: Option<AuctionId> = after.as_deref().map(parse).transpose()?;
     let limit = limit.unwrap_or(MAX_PAGE).min(MAX_PAGE);
     let all = api.read(move |shared| {
-        let known = shared.archive.auctions(after.as_ref(), limit)?;
         let chain = shared.chain();
-        known
-            .iter()
-            .map(|known| summary(shared, &chain, known))
-            .collect()
+        let mut all: Vec<AuctionSummary> = Vec::new();
+        loop {
+            let after = all.last().map(|it| it.auction).or(after);
+            let left = limit.saturating_sub(all.len()).min(READ_AT_ONCE);
+            let known = shared.archive.auctions(after.as_ref(), left)?;
+            for known in &known {
+                all.push(summary(shared, &chain, known)?);
+            }
+            if known.len() < READ_AT_ONCE {
+                return Ok(all);
+            }
+        }
     });
     all.await.map(Json)
 }
@@ -79,10 +93,13 @@ pub(super) async fn list(
 pub(super) async fn detail(
     State(api): State<Api>,
     Id(id): Id<AuctionId>,
-) -> Result<Json<AuctionDetail>, Failure> {
-    api.read(move |shared| detail_of(shared, &id))
+) -> Result<Response, Failure> {
+    api.answer_large(JSON, move |shared| json(&detail_of(shared, &id)?))
         .await
-        .map(Json)
+}
+
+fn json<T: Serialize>(value: &T) -> Result<Vec<u8>, Failure> {
+    serde_json::to_vec(value).map_err(|_| Failure::internal()) // every type here has string keys
 }
 
 /// What became of a bidder's bids
@@ -98,20 +115,16 @@ pub(super) async fn explain(
     State(api): State<Api>,
     Id(id): Id<AuctionId>,
     Ask(Whose { bidder }): Ask<Whose>,
-) -> Result<Json<Vec<OutcomeRecord>>, Failure> {
+) -> Result<Response, Failure> {
     let bidder: PublicKey = parse(&bidder)?;
-    let records = api.read(move |shared| {
+    let records = api.answer_large(JSON, move |shared| {
         known(shared, &id)?;
-        let records = shared
-            .archive
-            .records(&id)?
-            .into_iter()
-            .map(|placed| placed.record);
-        Ok(records
-            .filter(|record| bidder_of(record) == Some(bidder))
-            .collect())
+        let is_own = |record: &OutcomeRecord| bidder_of(record) == Some(bidder);
+        let records = shared.archive.records_where(&id, is_own)?;
+        let records: Vec<_> = records.into_iter().map(|placed| placed.record).collect();
+        json(&records)
     });
-    records.await.map(Json)
+    records.await
 }
 
 /// The certificate of an outcome
@@ -131,7 +144,7 @@ pub(super) async fn certificate(
     State(api): State<Api>,
     Id(id): Id<AuctionId>,
     Ask(Wanted { task, bidder, bid }): Ask<Wanted>,
-) -> Result<impl IntoResponse, Failure> {
+) -> Result<Response, Failure> {
     let bidder: Option<PublicKey> = bidder.as_deref().map(parse).transpose()?;
     let bid: Option<BidId> = bid.as_deref().map(parse).transpose()?;
     if task.is_none() && bidder.is_none() && bid.is_none() {
@@ -139,28 +152,39 @@ pub(super) async fn certificate(
             "say of what: task=<number>, bidder=<key> or bid=<id>",
         ));
     }
-    let text = api.read(move |shared| {
+    let text = api.answer_large(JSON, move |shared| {
         known(shared, &id)?;
-        let records = shared.archive.records(&id)?;
-        let placed = choose(records, task, bidder, bid).ok_or_else(|| {
+        let rank = |record: &OutcomeRecord| rank(record, task, bidder, bid);
+        let mut best: Option<u32> = None;
+        // Of each rank, the first; of the best rank, the last that is kept.
+        let is_better = |record: &OutcomeRecord| match (rank(record), best) {
+            (Some(found), Some(known)) if found >= known => false,
+            (Some(found), _) => {
+                best = Some(found);
+                true
+            }
+            (None, _) => false,
+        };
+        let placed = shared.archive.records_where(&id, is_better)?.pop();
+        let placed = placed.ok_or_else(|| {
             let hint = "outcomes are committed when the auction clears: see GET /v1/auctions/{id}";
             Failure::not_found(format!("auction {id} has no such outcome"), hint)
         })?;
-        Ok(shared.archive.certificate(placed)?.to_json())
+        Ok(shared.archive.certificate(placed)?.to_json().into_bytes())
     });
-    Ok(([(header::CONTENT_TYPE, "application/json")], text.await?))
+    text.await.map(|answer| answer.into_response())
 }
 
-/// The record asked for. Of a task: its (first) winner's entry, or its unit if nobody won. Of a bidder or bid: a win if there is one,
-/// else an assignment that came later (a runner-up's), else the first entry, else the bid as a whole.
-fn choose(
-    records: Vec<Placed>,
+/// How well a record is the one asked for, 0 best. Of a task: its (first) winner's entry, or its unit if nobody won. Of a bidder or bid: a win
+/// if there is one, else an assignment that came later (a runner-up's), else the first entry, else the bid as a whole.
+fn rank(
+    record: &OutcomeRecord,
     task: Option<u32>,
     bidder: Option<PublicKey>,
     bid: Option<BidId>,
-) -> Option<Placed> {
+) -> Option<u32> {
     let of_anyone = bidder.is_none() && bid.is_none();
-    let rank = |record: &OutcomeRecord| match record {
+    match record {
         OutcomeRecord::Entry(entry) => {
             let won = matches!(entry.outcome, EntryOutcome::Won { .. });
             let fits = task.is_none_or(|task| task == entry.task)
@@ -181,13 +205,7 @@ fn choose(
         }
         OutcomeRecord::Unit(unit) => (of_anyone && task == Some(unit.task)).then_some(4),
         OutcomeRecord::Auction(_) => None,
-    };
-    let ranked = records
-        .into_iter()
-        .filter_map(|placed| Some((rank(&placed.record)?, placed)));
-    ranked
-        .min_by_key(|(rank, placed)| (*rank, placed.height, placed.position))
-        .map(|(_, placed)| placed)
+    }
 }
 
 fn bidder_of(record: &OutcomeRecord) -> Option<PublicKey> {
@@ -229,16 +247,14 @@ fn summary(shared: &Shared, chain: &Chain, known: &Known) -> Result<AuctionSumma
 
 /// An auction that has left the state is void or finished; one not in it yet was opened in a block just being stored.
 fn past_phase(shared: &Shared, known: &Known) -> Result<Phase, Failure> {
-    if known.ended_at.is_none() {
+    let Some(ended_at) = known.ended_at else {
         return Ok(Phase::Keys);
-    }
-    let records = shared.archive.records(&known.opened.auction)?;
-    let end = records.iter().find_map(|placed| match &placed.record {
-        OutcomeRecord::Auction(record) => Some(ended_as(&record.end)),
-        _ => None,
-    });
-    Ok(match end {
-        Some(Phase::Void) => Phase::Void,
+    };
+    let first = shared
+        .archive
+        .first_record(&known.opened.auction, ended_at)?;
+    Ok(match first {
+        Some(OutcomeRecord::Auction(record)) if ended_as(&record.end) == Phase::Void => Phase::Void,
         _ => Phase::Finished,
     })
 }

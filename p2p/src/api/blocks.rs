@@ -10,7 +10,7 @@ use super::{
     extract::{Ask, Id},
     types::BlockInfo,
 };
-use axum::{Json, extract::State, http::header, response::IntoResponse};
+use axum::{Json, extract::State, response::Response};
 use serde::Deserialize;
 use tender_consensus::{block::CommittedBlock, tx::TxBytes};
 use tender_wire::{Height, Wire};
@@ -40,23 +40,24 @@ pub(super) struct Range {
 pub(super) async fn range(
     State(api): State<Api>,
     Ask(Range { from, count }): Ask<Range>,
-) -> Result<impl IntoResponse, Failure> {
+) -> Result<Response, Failure> {
     let (from, count) = (
         Height(from.max(1)),
         count.unwrap_or(MAX_PAGE_BLOCKS).min(MAX_PAGE_BLOCKS),
     );
-    let page = api
-        .read(move |shared| Ok(shared.archive.raw_blocks(from, count, MAX_PAGE_BYTES)?))
-        .await?;
-    let mut bytes = Vec::new();
-    for stored in page {
-        let len = stored.block.len().saturating_add(stored.certificate.len());
-        bytes.extend_from_slice(&u32::try_from(len).unwrap_or(u32::MAX).to_le_bytes());
-        // A structure is its fields in order, so these are the bytes of a `CommittedBlock`.
-        bytes.extend_from_slice(&stored.block);
-        bytes.extend_from_slice(&stored.certificate);
-    }
-    Ok(([(header::CONTENT_TYPE, "application/octet-stream")], bytes))
+    api.answer_large("application/octet-stream", move |shared| {
+        let page = shared.archive.raw_blocks(from, count, MAX_PAGE_BYTES)?;
+        let mut bytes = Vec::new();
+        for stored in page {
+            let len = stored.block.len().saturating_add(stored.certificate.len());
+            bytes.extend_from_slice(&u32::try_from(len).unwrap_or(u32::MAX).to_le_bytes());
+            // A structure is its fields in order, so these are the bytes of a `CommittedBlock`.
+            bytes.extend_from_slice(&stored.block);
+            bytes.extend_from_slice(&stored.certificate);
+        }
+        Ok(bytes)
+    })
+    .await
 }
 
 /// A block

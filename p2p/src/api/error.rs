@@ -112,7 +112,9 @@ fn status_of(code: &str) -> StatusCode {
         "not_found" => StatusCode::NOT_FOUND,
         "too_large" => StatusCode::PAYLOAD_TOO_LARGE,
         "already_committed" | "sequence" | "duplicate" | "not_bidding" => StatusCode::CONFLICT,
-        "busy" | "mempool_full" | "signer_limit" => StatusCode::TOO_MANY_REQUESTS,
+        "busy" | "mempool_full" | "signer_limit" | "too_many_refused" => {
+            StatusCode::TOO_MANY_REQUESTS
+        }
         "stopping" | "unreachable" => StatusCode::SERVICE_UNAVAILABLE,
         "timeout" => StatusCode::GATEWAY_TIMEOUT,
         _ => StatusCode::UNPROCESSABLE_ENTITY,
@@ -148,6 +150,7 @@ fn hint(refused: &Refused) -> &'static str {
         "asset_bound" => "the machine is bound to another holder until its bids and leases end",
         "no_capacity" => "offer fewer slots, or wait until a lease of the machine ends",
         "mempool_full" | "busy" | "signer_limit" => "wait for a block, then try again",
+        "too_many_refused" => "send only what applies; one more is forgiven every second",
         _ if refused.for_ever => "no peer accepts this transaction: make a new one",
         _ => "this holds for the chain as this peer knows it now: see GET /v1/status",
     }

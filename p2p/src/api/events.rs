@@ -5,17 +5,19 @@
 //! the chain shows it before it is told: whoever subscribes, then looks at the chain, then reads the disk up to there, gets every
 //! later block by subscription. Refusals are this peer's own: told once, without an id.
 //!
-//! A listener too slow for the queue is told so (`gap`) and goes on from the disk. Bounds: [`MAX_LISTENERS`], and pages of so many
-//! blocks and bytes; a listener that reads nothing loses its connection (see `door`).
+//! A listener too slow for the queue is told so (`gap`) and goes on from the disk; so is everybody when more is refused than is worth telling.
+//! Bounds: so many listeners ([`ApiSection::listeners`](crate::config::ApiSection::listeners)), and pages of so many blocks and bytes; a listener that reads
+//! nothing loses its connection (see `door`).
 
 use super::{
     Api,
+    door::Caller,
     error::Failure,
     extract::Ask,
     types::{Event, EventId},
 };
 use axum::{
-    extract::State,
+    extract::{ConnectInfo, State},
     http::{HeaderMap, StatusCode},
     response::{
         IntoResponse, Sse,
@@ -31,8 +33,6 @@ use tokio::sync::{
     broadcast::{Receiver, error::RecvError},
 };
 
-/// Listeners at once: half of the API's connections, so that they leave room for everybody else.
-pub const MAX_LISTENERS: usize = super::MAX_CONNECTIONS / 2;
 /// Blocks read from the disk at once.
 pub(crate) const PAGE_BLOCKS: usize = 64;
 /// Bytes of blocks read from the disk at once.
@@ -56,6 +56,7 @@ pub(super) struct Since {
     responses((status = 200, body = Event, content_type = "text/event-stream", description = "Until the client or the peer ends it")))]
 pub(super) async fn events(
     State(api): State<Api>,
+    ConnectInfo(caller): ConnectInfo<Caller>,
     Ask(Since { from }): Ask<Since>,
     headers: HeaderMap,
 ) -> Result<impl IntoResponse, Failure> {
@@ -65,8 +66,8 @@ pub(super) async fn events(
             Failure::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "too_many_listeners",
-                format!("{MAX_LISTENERS} listeners follow the events already"),
-                "end one of them, or ask GET /v1/auctions/{id} now and then",
+                format!("{} listeners follow the events already", api.max_listeners),
+                "end one of them, ask GET /v1/auctions/{id} now and then, or raise api.listeners in config.toml",
             )
         })?;
     // The subscription first: see above.
@@ -82,6 +83,7 @@ pub(super) async fn events(
         (None, None) => EventId::of_block(api.shared.chain().height.next()),
     };
     let next = next.max(EventId::of_block(Height(1)));
+    caller.listens();
     let listener = Listener {
         api,
         events,

@@ -45,6 +45,30 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Ask<T> {
     }
 }
 
+/// Longest key that a client may ask under.
+pub(crate) const MAX_KEY_CHARS: usize = 64;
+
+/// The key under which a client asks, if it means to ask again should the answer be lost.
+pub(super) struct Once(pub Option<String>);
+
+impl<S: Send + Sync> FromRequestParts<S> for Once {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
+        let Some(value) = parts.headers.get("idempotency-key") else {
+            return Ok(Once(None));
+        };
+        let is_sound = |text: &&str| {
+            (1..=MAX_KEY_CHARS).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
+        };
+        let key = value.to_str().ok().filter(is_sound).ok_or_else(|| {
+            let rule = format!("Idempotency-Key: 1 to {MAX_KEY_CHARS} visible characters");
+            Failure::bad_request(rule)
+        })?;
+        Ok(Once(Some(key.to_owned())))
+    }
+}
+
 /// A JSON body, in which nothing is named twice.
 pub(super) struct Document<T>(pub T);
 

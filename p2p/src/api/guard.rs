@@ -1,9 +1,9 @@
 //! What every request passes before a route sees it: where it says it is going, and how long it may take.
 
-use super::{REQUEST_TIMEOUT, error::Failure};
+use super::{REQUEST_TIMEOUT, door::Caller, error::Failure};
 use axum::{
-    extract::{Request, State},
-    http::{HeaderMap, StatusCode, header},
+    extract::{ConnectInfo, Request, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -12,6 +12,8 @@ use tokio::time::timeout;
 
 /// Longest host name repeated in an error.
 const SHOWN_CHARS: usize = 64;
+/// Longest body after which a connection is kept: buffers grow with bodies, and stay as long as their connections.
+pub(crate) const KEPT_BODY_BYTES: u64 = 32 << 10;
 
 /// Refuses requests meant for another name: a web page that had its own name resolve to this machine (DNS rebinding). Where the API
 /// was opened to other machines on purpose, names are the business of what stands in front of it.
@@ -33,15 +35,37 @@ pub(super) async fn host(State(remote): State<bool>, request: Request, next: Nex
     }
 }
 
-/// Ends what takes too long.
-pub(super) async fn in_time(request: Request, next: Next) -> Response {
-    timeout(REQUEST_TIMEOUT, next.run(request))
-        .await
-        .unwrap_or_else(|_| {
-            let message = format!("no answer within {REQUEST_TIMEOUT:?}");
-            Failure::new(StatusCode::GATEWAY_TIMEOUT, "timeout", message, "try again")
-                .into_response()
-        })
+/// Ends what takes too long, and has the door watch over the answer.
+pub(super) async fn in_time(
+    ConnectInfo(caller): ConnectInfo<Caller>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let is_kept = body_bytes(request.headers()) <= KEPT_BODY_BYTES;
+    // The door's own patience is for those whom this one cannot reach.
+    caller.is_served(REQUEST_TIMEOUT.saturating_mul(2));
+    let answer = timeout(REQUEST_TIMEOUT, next.run(request)).await;
+    let mut answer = answer.unwrap_or_else(|_| {
+        let message = format!("no answer within {REQUEST_TIMEOUT:?}");
+        Failure::new(StatusCode::GATEWAY_TIMEOUT, "timeout", message, "try again").into_response()
+    });
+    if !is_kept {
+        let close = HeaderValue::from_static("close");
+        answer.headers_mut().insert(header::CONNECTION, close);
+    }
+    caller.is_answered(answer)
+}
+
+/// Bytes of a request's body; as many as can be if it does not say.
+fn body_bytes(headers: &HeaderMap) -> u64 {
+    if headers.contains_key(header::TRANSFER_ENCODING) {
+        return u64::MAX;
+    }
+    let length = headers.get(header::CONTENT_LENGTH);
+    length.map_or(0, |text| {
+        let length = text.to_str().ok().and_then(|text| text.parse().ok());
+        length.unwrap_or(u64::MAX)
+    })
 }
 
 fn foreign_name(headers: &HeaderMap) -> Option<String> {

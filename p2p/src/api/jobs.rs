@@ -1,7 +1,8 @@
 //! Work that takes longer than a request may: signing, proving, waiting for a block.
 //!
 //! Invariants: so much of it runs at once, so much waits, and more is refused; how it ended is kept for whoever asks later, the newest
-//! [`MAX_KEPT`] of them, until the peer stops. Work that was begun goes on when its client leaves.
+//! [`MAX_KEPT`] of them, until the peer stops. Work that was begun goes on when its client leaves. A client that did not get its answer and asks
+//! again under the same key gets the answer of the same job, as long as that is kept ([`Jobs::begin_once`]).
 
 use super::{error::Failure, types::Done};
 use axum::http::StatusCode;
@@ -35,12 +36,23 @@ pub(super) struct Jobs {
     room: Arc<Semaphore>,
 }
 
+/// A job, by number.
+enum Entered {
+    New(u64),
+    Before(u64),
+}
+
 #[derive(Default)]
 struct Rows {
     next: u64,
     /// By number, hence oldest first.
     jobs: BTreeMap<u64, watch::Receiver<Option<Ended>>>,
+    /// What was asked for under a key, and by which job it is done.
+    keys: BTreeMap<String, (Content, u64)>,
 }
+
+/// Hash of a request.
+pub(super) type Content = [u8; 32];
 
 impl Jobs {
     pub(super) fn new(start: u32) -> Self {
@@ -56,8 +68,29 @@ impl Jobs {
         &self,
         work: impl FnOnce() -> Ended + Send + 'static,
     ) -> Result<String, Failure> {
+        self.begin_under(None, work)
+    }
+
+    /// Begins a job under its client's key, or names the one that was begun under it.
+    pub(super) fn begin_once(
+        &self,
+        key: String,
+        content: Content,
+        work: impl FnOnce() -> Ended + Send + 'static,
+    ) -> Result<String, Failure> {
+        self.begin_under(Some((key, content)), work)
+    }
+
+    fn begin_under(
+        &self,
+        key: Option<(String, Content)>,
+        work: impl FnOnce() -> Ended + Send + 'static,
+    ) -> Result<String, Failure> {
         let (done, ended) = watch::channel(None);
-        let number = self.enter(ended)?;
+        let number = match self.enter(ended, key)? {
+            Entered::New(number) => number,
+            Entered::Before(number) => return Ok(self.name(number)),
+        };
         let room = Arc::clone(&self.room);
         tokio::spawn(async move {
             let place = room.acquire_owned().await; // never closed
@@ -66,11 +99,32 @@ impl Jobs {
             let result = result.unwrap_or_else(|_| Err(Failure::internal()));
             done.send_replace(Some(result));
         });
-        Ok(format!("{:08x}-{number}", self.start))
+        Ok(self.name(number))
     }
 
-    fn enter(&self, ended: watch::Receiver<Option<Ended>>) -> Result<u64, Failure> {
+    fn name(&self, number: u64) -> String {
+        format!("{:08x}-{number}", self.start)
+    }
+
+    fn enter(
+        &self,
+        ended: watch::Receiver<Option<Ended>>,
+        key: Option<(String, Content)>,
+    ) -> Result<Entered, Failure> {
         let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((key, content)) = &key
+            && let Some((known, number)) = rows.keys.get(key)
+        {
+            if known == content {
+                return Ok(Entered::Before(*number));
+            }
+            return Err(Failure::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "key_reused",
+                "something else was asked for under this Idempotency-Key",
+                "use another key for another request",
+            ));
+        }
         let is_over = |job: &watch::Receiver<Option<Ended>>| job.borrow().is_some();
         let over: Vec<u64> = rows
             .jobs
@@ -92,7 +146,10 @@ impl Jobs {
         let number = rows.next;
         rows.next = number.saturating_add(1);
         rows.jobs.insert(number, ended);
-        Ok(number)
+        let Rows { jobs, keys, .. } = &mut *rows;
+        keys.retain(|_, (_, number)| jobs.contains_key(number));
+        keys.extend(key.map(|(key, content)| (key, (content, number))));
+        Ok(Entered::New(number))
     }
 
     /// How a job ended, if it does soon.
@@ -172,6 +229,40 @@ mod tests {
         for name in ["", "7", "00000008-0", "00000007-x", "zz-0"] {
             assert_eq!(jobs.end_of(name).await.unwrap_err().error.code, "not_found");
         }
+    }
+
+    /// B22: whoever asks again after a lost answer gets it, and nothing is done twice.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_is_asked_again_under_its_key_is_done_once() {
+        let jobs = Jobs::new(1);
+        let begin = |key: &str, content: u8, n: u64| {
+            jobs.begin_once(key.to_owned(), [content; 32], move || Ok(done(n)))
+        };
+        let first = begin("a", 1, 10).unwrap();
+        let other = begin("b", 1, 11).unwrap();
+        assert_ne!(first, other);
+        for _ in 0..3 {
+            assert_eq!(begin("a", 1, 99).unwrap(), first);
+            assert_eq!(jobs.end_of(&first).await.unwrap(), Some(done(10)));
+        }
+        assert_eq!(jobs.end_of(&other).await.unwrap(), Some(done(11)));
+        let reused = begin("a", 2, 99).unwrap_err();
+        assert_eq!(
+            (reused.status.as_u16(), reused.error.code.as_str()),
+            (422, "key_reused")
+        );
+        // A failure is an answer, too: whoever means to try again names another key.
+        let refused = || Err(Failure::bad_request("no"));
+        let failed = jobs.begin_once("c".into(), [3; 32], refused).unwrap();
+        assert!(jobs.end_of(&failed).await.is_err());
+        assert_eq!(begin("c", 3, 99).unwrap(), failed);
+        // Keys are forgotten with their jobs.
+        for n in 0..=MAX_KEPT as u64 {
+            let name = jobs.begin(move || Ok(done(n))).unwrap();
+            jobs.end_of(&name).await.unwrap();
+        }
+        assert_ne!(begin("a", 1, 12).unwrap(), first);
+        assert!(jobs.rows.lock().unwrap().keys.len() <= 3);
     }
 
     #[tokio::test(start_paused = true)]

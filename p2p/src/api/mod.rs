@@ -38,8 +38,9 @@
 //! It has no users and no encryption: it binds to loopback unless told otherwise, and then refuses requests whose `Host` or `Origin`
 //! is another name (a web page must not reach it by DNS rebinding). Every error is an [`types::ApiError`].
 //!
-//! Bounds: [`MAX_BODY_BYTES`], [`REQUEST_TIMEOUT`], [`MAX_CONNECTIONS`], [`events::MAX_LISTENERS`], so many signing jobs, and so many
-//! answers that read the disk at once.
+//! Bounds: [`MAX_BODY_BYTES`], [`door::MAX_HEAD_BYTES`], [`REQUEST_TIMEOUT`], [`MAX_CONNECTIONS`] beside the listeners of events
+//! ([`ApiSection::listeners`]), so many signing jobs, so many answers that read the disk at once, and so many bytes of large answers on their
+//! way ([`large`]). Who exceeds one is told so, 429 or 503 with a reason, or loses its connection if it says nothing.
 
 pub(crate) mod auctions;
 pub mod blocks;
@@ -49,6 +50,7 @@ pub mod events;
 mod extract;
 mod guard;
 pub(crate) mod jobs;
+pub(crate) mod large;
 mod openapi;
 mod routes;
 pub mod schema;
@@ -61,6 +63,7 @@ use crate::{
     node::{Shared, Submitter},
 };
 use axum::{Extension, Router, extract::DefaultBodyLimit, middleware};
+use large::Large;
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use tokio::{
     net::TcpListener,
@@ -76,10 +79,10 @@ use utoipa_axum::{
 pub const MAX_BODY_BYTES: usize = 256 << 10;
 /// Longest time to read a request and start its answer.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
-/// Open connections; more wait in the system's queue.
+/// Open connections, beside those of listeners. For one more, the one that has been silent longest is closed.
 pub const MAX_CONNECTIONS: usize = 64;
-/// Answers that read the disk at once.
-pub(crate) const MAX_READS: usize = 8;
+/// Answers that read the disk at once: each may keep a core busy that consensus needs now and then.
+pub(crate) const MAX_READS: usize = 4;
 
 /// Why the API is not served.
 #[derive(Debug, thiserror::Error)]
@@ -108,7 +111,9 @@ pub(crate) struct Api {
     shared: Arc<Shared>,
     submitter: Submitter,
     reads: Arc<Semaphore>,
+    large: Large,
     listeners: Arc<Semaphore>,
+    max_listeners: u16,
     signing: Option<Arc<signing::Signing>>,
     stop: watch::Receiver<bool>,
 }
@@ -119,10 +124,15 @@ impl Api {
         &self,
         work: impl FnOnce(&Shared) -> Result<T, error::Failure> + Send + 'static,
     ) -> Result<T, error::Failure> {
-        let _permit = self.reads.acquire().await;
+        // Never closed. Held by the work, which goes on when its client leaves.
+        let permit = Arc::clone(&self.reads).acquire_owned().await;
         let shared = Arc::clone(&self.shared);
-        let done = spawn_blocking(move || work(&shared)).await;
-        done.unwrap_or_else(|_| Err(error::Failure::internal()))
+        let done = spawn_blocking(move || {
+            let _permit = permit;
+            work(&shared)
+        });
+        done.await
+            .unwrap_or_else(|_| Err(error::Failure::internal()))
     }
 }
 
@@ -141,6 +151,7 @@ pub(crate) async fn serve(
     if !address.ip().is_loopback() && !config.allow_remote {
         return Err(ServeError::Remote(address));
     }
+    door::allow_sockets(config.listeners);
     let bind = |source| ServeError::Bind { address, source };
     let listener = TcpListener::bind(address).await.map_err(bind)?;
     let bound = listener.local_addr().map_err(bind)?;
@@ -150,11 +161,14 @@ pub(crate) async fn serve(
         shared,
         submitter,
         reads: Arc::new(Semaphore::new(MAX_READS)),
-        listeners: Arc::new(Semaphore::new(events::MAX_LISTENERS)),
+        large: Large::default(),
+        listeners: Arc::new(Semaphore::new(config.listeners.into())),
+        max_listeners: config.listeners,
         signing: signing.transpose().map_err(ServeError::Signing)?.flatten(),
         stop: stop.clone(),
     };
     let router = router(api, config.allow_remote);
+    let router = router.into_make_service_with_connect_info::<door::Caller>();
     let listener = door::Door::new(listener);
     let server = tokio::spawn(async move {
         let stopped = async move {
@@ -213,7 +227,7 @@ fn router(api: Api, remote: bool) -> Router {
         .method_not_allowed_fallback(routes::wrong_method)
         .layer(Extension(openapi::Text::of(described)))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .layer(middleware::from_fn(guard::in_time))
         .layer(middleware::from_fn_with_state(remote, guard::host))
+        .layer(middleware::from_fn(guard::in_time))
         .with_state(api)
 }

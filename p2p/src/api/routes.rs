@@ -2,15 +2,16 @@
 
 use super::{
     Api,
+    door::Caller,
     error::{Failure, of_refused},
     extract::{Id, Raw},
     schema,
     types::{Account, IssuerInfo, LeafPath, Status, Submitted, TxStatus, TypeInfo},
 };
-use crate::node::Chain;
+use crate::node::{Chain, Client};
 use axum::{
     Json,
-    extract::State,
+    extract::{ConnectInfo, State},
     http::{Method, StatusCode, Uri, header},
     response::IntoResponse,
 };
@@ -54,12 +55,18 @@ fn is_syncing(chain: &Chain, best: tender_wire::Height) -> bool {
 
 /// Submit a signed transaction
 ///
-/// Answers when this peer has judged it; `GET /v1/transactions/{hash}` says when it is in a block.
+/// Answers when this peer has judged it; `GET /v1/transactions/{hash}` says when it is in a block. Clients take turns; one that hangs up before
+/// the answer has withdrawn its transaction, and one that sends too much that no peer accepts is told to wait (429).
 #[utoipa::path(post, path = "/v1/transactions", tag = "chain",
     request_body(content = Vec<u8>, content_type = "application/octet-stream", description = "The canonical bytes of one transaction"),
     responses((status = 200, body = Submitted)))]
-pub(super) async fn submit(State(api): State<Api>, Raw(body): Raw) -> Answer<Submitted> {
-    let tx_hash = api.submitter.submit(body.to_vec()).await?;
+pub(super) async fn submit(
+    State(api): State<Api>,
+    ConnectInfo(caller): ConnectInfo<Caller>,
+    Raw(body): Raw,
+) -> Answer<Submitted> {
+    let client = Client::at(caller.address());
+    let tx_hash = api.submitter.submit(body.to_vec(), client).await?;
     Ok(Json(Submitted { tx_hash }))
 }
 
@@ -116,17 +123,21 @@ pub(super) async fn account(State(api): State<Api>, Id(key): Id<PublicKey>) -> A
     params(("leaf" = schema::Hex32, Path, description = "The leaf")),
     responses((status = 200, body = LeafPath)))]
 pub(super) async fn leaf(State(api): State<Api>, Id(leaf): Id<FieldBytes>) -> Answer<LeafPath> {
-    let chain = api.shared.chain();
-    let hint = "it was never posted, is revoked, or is in no block yet";
-    let missing = || Failure::not_found(format!("the registry has no live leaf {leaf}"), hint);
-    let (index, _) = chain.app.find_leaf(&leaf).ok_or_else(missing)?;
-    let path = chain.app.registry_path(index).ok_or_else(missing)?;
-    let (root, _) = chain.app.good_root().ok_or_else(missing)?;
-    Ok(Json(LeafPath {
-        index,
-        root,
-        siblings: path.siblings.to_vec(),
-    }))
+    // It looks at every leaf: not on a thread that others wait for.
+    let found = api.read(move |shared| {
+        let chain = shared.chain();
+        let hint = "it was never posted, is revoked, or is in no block yet";
+        let missing = || Failure::not_found(format!("the registry has no live leaf {leaf}"), hint);
+        let (index, _) = chain.app.find_leaf(&leaf).ok_or_else(missing)?;
+        let path = chain.app.registry_path(index).ok_or_else(missing)?;
+        let (root, _) = chain.app.good_root().ok_or_else(missing)?;
+        Ok(LeafPath {
+            index,
+            root,
+            siblings: path.siblings.to_vec(),
+        })
+    });
+    found.await.map(Json)
 }
 
 /// The capability types

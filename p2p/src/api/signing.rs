@@ -8,7 +8,7 @@
 use super::{
     Api,
     error::Failure,
-    extract::{Document, Id},
+    extract::{Document, Id, Once},
     jobs::Jobs,
     token::Token,
     types::{
@@ -33,6 +33,8 @@ use axum::{
     http::{StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use tender_auction::{
     task::auction_id,
@@ -255,6 +257,26 @@ impl Owner {
         self.answer_of(job).await
     }
 
+    /// [`Owner::answer`], once for every key.
+    async fn answer_once(
+        self,
+        Once(key): Once,
+        request: &impl Serialize,
+        work: impl FnOnce(&Signing) -> Result<Done, Failure> + Send + 'static,
+    ) -> Result<Response, Failure> {
+        let Some(key) = key else {
+            return self.answer(work).await;
+        };
+        let request = serde_json::to_vec(request).map_err(|_| Failure::internal())?;
+        let content = Sha256::digest(request).into();
+        let signing = Arc::clone(&self.0);
+        let job = self
+            .0
+            .jobs
+            .begin_once(key, content, move || work(&signing))?;
+        self.answer_of(job).await
+    }
+
     async fn answer_of(self, job: String) -> Result<Response, Failure> {
         Ok(match self.0.jobs.end_of(&job).await? {
             Some(done) => ([(header::CACHE_CONTROL, "no-store")], Json(done)).into_response(),
@@ -268,15 +290,21 @@ impl Owner {
 
 /// Open an auction
 ///
-/// The body is the document that `tender auction open FILE` reads. The peer signs it with its home's agent key.
+/// The body is the document that `tender auction open FILE` reads. The peer signs it with its home's agent key. Sent again, it opens another
+/// auction, unless both times with the same `Idempotency-Key`: then it answers the same, until the peer stops or has done 64 other jobs.
 #[utoipa::path(post, path = "/v1/auctions", tag = "signing", request_body = AuctionFile, security(("token" = [])),
+    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 64 visible characters, the client's own for this auction")),
     responses((status = 200, body = OpenedAuction, description = "The auction is in a block"),
         (status = 202, body = Running, description = "Not yet: ask where `Location` says", headers(("Location" = String, description = "`/v1/jobs/{id}`")))))]
 pub(super) async fn open(
     owner: Owner,
+    key: Once,
     Document(file): Document<AuctionFile>,
 ) -> Result<Response, Failure> {
-    owner.answer(move |signing| signing.open(&file)).await
+    let request = file.clone();
+    owner
+        .answer_once(key, &request, move |signing| signing.open(&file))
+        .await
 }
 
 /// Bid

@@ -40,6 +40,8 @@ pub const COMMITTEE_ROOM: usize = 1024;
 pub const COMMITTEE_BYTES: usize = 4 << 20;
 /// How long until a transaction submitted here is gossiped again; gossipsub carries the same bytes once a minute.
 pub(crate) const RESEND_AFTER: Duration = Duration::from_secs(65);
+/// Transactions gossiped again at once, each second.
+pub(crate) const MAX_RESENT: usize = 256;
 
 /// What decides a transaction's place in line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +91,8 @@ struct Entry {
     lane: Lane,
     arrival: u64,
     source: Source,
-    sent: Instant,
+    /// When it was last gossiped; `None` if nobody was there to hear it.
+    sent: Option<Instant>,
 }
 
 #[derive(Default)]
@@ -187,19 +190,35 @@ impl Mempool {
             .collect()
     }
 
-    /// Own transactions that have waited long enough to be gossiped again; counted as sent now.
+    /// Nobody was there to hear a transaction: it is due again as soon as somebody is.
+    pub fn unheard(&self, hash: &TxHash) {
+        if let Some(entry) = self.lock().entries.get_mut(hash) {
+            entry.sent = None;
+        }
+    }
+
+    /// Own transactions that nobody heard, or that have waited long enough to be gossiped again; counted as sent now. To be asked when there
+    /// is somebody to hear them; gives so many at a time.
     pub fn due_again(&self, now: Instant) -> Vec<TxBytes> {
         let mut pool = self.lock();
+        let waited = |sent: Instant| now.saturating_duration_since(sent) >= RESEND_AFTER;
         let due = |entry: &&mut Entry| {
-            !matches!(entry.source, Source::Peer(_))
-                && now.saturating_duration_since(entry.sent) >= RESEND_AFTER
+            !matches!(entry.source, Source::Peer(_)) && entry.sent.is_none_or(waited)
         };
-        let due = pool.entries.values_mut().filter(due);
+        let due = pool.entries.values_mut().filter(due).take(MAX_RESENT);
         due.map(|entry| {
-            entry.sent = now;
+            entry.sent = Some(now);
             entry.tx.clone()
         })
         .collect()
+    }
+
+    /// Whether there is room for a transaction: worth asking before anything dear is done for it.
+    ///
+    /// # Errors
+    /// [`PoolError`], as [`Mempool::insert`] would answer.
+    pub fn check_room(&self, tx: &TxBytes, lane: &Lane, source: &Source) -> Result<(), PoolError> {
+        self.lock().check_room(tx, lane, source)
     }
 
     fn count(&self, pool: &Pool) {
@@ -301,7 +320,7 @@ impl Pool {
             lane,
             arrival,
             source,
-            sent: now,
+            sent: Some(now),
         };
         self.lanes
             .entry(lane.signer())

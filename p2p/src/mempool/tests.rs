@@ -227,3 +227,38 @@ fn own_transactions_are_due_again_after_the_memory_of_gossip_not_before() {
     assert_eq!(pool.due_again(later), [tx("own")]);
     assert!(pool.due_again(later).is_empty());
 }
+
+/// What was submitted while no peer was there is due as soon as somebody asks for it, which is when there is one; no more at once than a neighbour
+/// can take.
+#[test]
+fn what_nobody_heard_is_due_at_once_and_so_many_at_a_time() {
+    let pool = pool();
+    for i in 0..=MAX_RESENT {
+        let name = format!("{i}");
+        let bidder = key(u8::try_from(i % 200).unwrap());
+        pool.insert(tx(&name), Lane::Bid { bidder }, Source::Own, 0)
+            .unwrap();
+        pool.unheard(&tx(&name).hash());
+    }
+    let now = Instant::now();
+    assert_eq!(pool.due_again(now).len(), MAX_RESENT);
+    assert_eq!(pool.due_again(now).len(), 1);
+    assert!(pool.due_again(now).is_empty(), "now they are heard");
+}
+
+/// T26: room is known before a proof is verified, and as insertion would say it.
+#[test]
+fn room_can_be_asked_for() {
+    let pool = pool();
+    let bidder = key(1);
+    for i in 0..MAX_PER_SIGNER {
+        let lane = Lane::Bid { bidder };
+        assert_eq!(pool.check_room(&tx("next"), &lane, &Source::Own), Ok(()));
+        pool.insert(tx(&format!("{i}")), lane, Source::Own, 0)
+            .unwrap();
+    }
+    let lane = Lane::Bid { bidder };
+    let full = PoolError::SignerFull { signer: bidder };
+    assert_eq!(pool.check_room(&tx("next"), &lane, &Source::Own), Err(full));
+    assert_eq!(pool.insert(tx("next"), lane, Source::Own, 0), Err(full));
+}

@@ -1,25 +1,29 @@
 //! Where transactions are judged: on threads of their own, never on the async threads nor on the consensus thread.
 //!
 //! ```text
-//!  gossip, API, duties ──offer──▶ queue ──fair──▶ judge ──▶ mempool ──▶ verdict, Work
-//!                                   ▲             │ ▲ │ not now
-//!                                   │        proofs, together
-//!                                   └── next block ───┴─▶ set aside, at most PATIENCE
+//!  duties ──first────────────────┐
+//!  API, client by client ──turns─┼──▶ judge ──▶ mempool ──▶ verdict, Work
+//!  gossip, peer by peer ───turns─┘    │ ▲ │ not now
+//!                ▲               proofs, together
+//!                └──── next block ──────┴─▶ set aside, at most PATIENCE
 //! ```
 //!
 //! Order of work: size and hash (by the caller), known already, codec, then
 //! [`Market::predict_but_proofs`](tender_auction::market::Market::predict_but_proofs), which goes from cheap to dear: windows, signer, signature, ledger. Only what
-//! passes has its proofs verified, together with those of whatever waits beside it; nobody waits for a batch to fill. A bad
-//! proof in a batch is found, and is its bid's alone. It costs the batch some smaller ones, so that no source may fill a batch:
-//! [`MAX_BATCH`], [`MAX_BATCH_OF_ONE`].
+//! passes, and would find room in the pool, has its proofs verified, together with those of whatever waits beside it; nobody waits for a batch to
+//! fill. A bad proof in a batch is found, and is its bid's alone. It costs the batch some smaller ones, so that no source may fill a
+//! batch: [`MAX_BATCH`], [`MAX_BATCH_OF_ONE`].
 //!
 //! A gossiped transaction refused for the state this peer is in is set aside and judged again after the next block, for
-//! honest peers are often a block apart; only when its time is up is it ignored. What no state admits is rejected at once.
+//! honest peers are often a block apart; only when its time is up is it ignored. What no state admits is rejected at once: gossipsub drops a
+//! peer that sends such things, and a client of the API is told to wait ([`super::patience`]).
 //!
-//! Bounds: [`MAX_QUEUED`], [`MAX_QUEUED_PER_SOURCE`], [`MAX_ASIDE`]. Sources take turns, so one that floods delays itself (THREATS T26, L1).
+//! Bounds: [`MAX_DUTIES`], [`MAX_GOSSIP`], [`MAX_GOSSIP_PER_PEER`], [`MAX_SUBMITTED`], [`MAX_SUBMITTED_PER_CLIENT`], [`MAX_ASIDE`],
+//! [`MAX_ASIDE_PER_PEER`]. Sources take turns, so one that floods delays itself; what this peer owes waits for nobody (THREATS T26, L1).
 
 use super::{
     driver::{Jobs, Outgoing},
+    patience::{Client, Patience},
     predict::Outlook,
     shared::Shared,
     turns::Turns,
@@ -30,7 +34,7 @@ use crate::{
 };
 use libp2p::PeerId;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -38,16 +42,24 @@ use tender_consensus::tx::TxBytes;
 use tender_wire::TxHash;
 use tokio::sync::{mpsc, oneshot};
 
-/// Transactions waiting to be judged. At some milliseconds a proof, a few seconds of work.
-pub(crate) const MAX_QUEUED: usize = 1024;
-/// Of those, from one peer, or submitted here; so many places are kept free of gossip, for what is submitted and owed here.
-pub(crate) const MAX_QUEUED_PER_SOURCE: usize = 256;
-/// Transactions set aside until the next block.
+/// Seal keys and reveals of this validator waiting to be judged: both for every live auction, twice.
+pub(crate) const MAX_DUTIES: usize = 256;
+/// Gossiped transactions waiting to be judged. At some milliseconds a proof, a few seconds of work.
+pub(crate) const MAX_GOSSIP: usize = 768;
+/// Of those, from one peer.
+pub(crate) const MAX_GOSSIP_PER_PEER: usize = 256;
+/// Submitted transactions waiting to be judged.
+pub(crate) const MAX_SUBMITTED: usize = 256;
+/// Of those, from one client.
+pub(crate) const MAX_SUBMITTED_PER_CLIENT: usize = 64;
+/// Gossiped transactions set aside until the next block.
 pub(crate) const MAX_ASIDE: usize = 512;
+/// Of those, from one peer.
+pub(crate) const MAX_ASIDE_PER_PEER: usize = 128;
 /// Proofs verified together, and a bid's beyond: some 60 ms of work if they are good; if half are bad, 1.7 times what they cost one by one, below
 /// half a second (THREATS T26).
 pub(crate) const MAX_BATCH: usize = 64;
-/// Of those, from one peer: one that sends bad proofs spoils a quarter of a batch.
+/// Of those, from one peer or client: one that sends bad proofs spoils a quarter of a batch.
 pub(crate) const MAX_BATCH_OF_ONE: usize = 16;
 /// Transactions looked at for one batch, so that bids do not wait behind a flood of what is refused without proofs.
 pub(crate) const MAX_EXAMINED: usize = 256;
@@ -58,8 +70,11 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(8);
 pub(super) enum Origin {
     /// Gossip.
     Gossip { id: GossipId, peer: PeerId },
-    /// Somebody waits for the answer.
-    Submitted(oneshot::Sender<Result<TxHash, Refused>>),
+    /// Somebody waits for the answer; who does no more has withdrawn it.
+    Submitted {
+        client: Client,
+        reply: oneshot::Sender<Result<TxHash, Refused>>,
+    },
     /// This validator owes it.
     Duty,
 }
@@ -77,13 +92,24 @@ pub(super) struct Admission {
     shared: Arc<Shared>,
     jobs: Jobs,
     out: mpsc::Sender<Outgoing>,
+    patience: Patience,
 }
 
 struct Queue {
-    /// `None` is this peer itself.
-    waiting: Turns<Option<PeerId>, Item>,
-    aside: Vec<Item>,
+    duties: VecDeque<Item>,
+    submitted: Turns<Client, Item>,
+    gossiped: Turns<PeerId, Item>,
+    /// Whether what was submitted is next in turn, or what was gossiped.
+    submitted_next: bool,
+    aside: Turns<PeerId, Item>,
     stopped: bool,
+}
+
+/// Whose a transaction is, if not this validator's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Whose {
+    Client(Client),
+    Peer(PeerId),
 }
 
 /// What judging gave.
@@ -105,7 +131,7 @@ enum Stage {
 struct Batch {
     items: Vec<(Item, Outlook)>,
     proofs: usize,
-    of_source: BTreeMap<Option<PeerId>, usize>,
+    of_source: BTreeMap<Whose, usize>,
 }
 
 impl Admission {
@@ -116,7 +142,13 @@ impl Admission {
             shared,
             jobs,
             out,
+            patience: Patience::default(),
         }
+    }
+
+    /// Whether a client may submit, or has sent too much that no peer accepts.
+    pub(super) fn bears(&self, client: &Client) -> bool {
+        self.patience.is_left(client, Instant::now())
     }
 
     /// Queues a transaction, or drops it if there is no room.
@@ -166,7 +198,7 @@ impl Admission {
     /// Waits until there is something to judge; `false` once stopped.
     fn wait(&self) -> bool {
         let mut queue = self.lock();
-        while !queue.stopped && queue.waiting.len() == 0 {
+        while !queue.stopped && queue.is_empty() {
             queue = self
                 .ready
                 .wait(queue)
@@ -181,7 +213,7 @@ impl Admission {
         if queue.stopped {
             return None;
         }
-        queue.waiting.pop(|source| batch.has_room_for(source))
+        queue.pop(|source| batch.has_room_for(source))
     }
 
     fn conclude(&self, item: Item, finding: Finding) {
@@ -197,23 +229,20 @@ impl Admission {
                 self.jobs.work();
                 self.accepted(item);
             }
-            Finding::Known(known) => match item.origin {
-                Origin::Submitted(reply) if known.code != "already_waiting" => {
-                    answer(reply, Err(known))
-                }
-                Origin::Submitted(reply) => answer(reply, Ok(hash)),
-                origin => self.report(origin, Verdict::Ignore),
-            },
-            Finding::Refused(refused) if self.may_wait(&item, &refused) => {
-                let mut queue = self.lock();
-                if queue.aside.len() < MAX_ASIDE {
-                    queue.aside.push(item);
-                } else {
-                    drop(queue);
-                    self.refused(item, refused);
+            Finding::Known(known) => {
+                let waits = known.code == "already_waiting";
+                match item.origin {
+                    Origin::Submitted { reply, .. } if waits => answer(reply, Ok(hash)),
+                    Origin::Submitted { reply, .. } => answer(reply, Err(known)),
+                    // Said again by who sent it first, a minute later: there may be peers now that have not heard it.
+                    origin if waits => self.report(origin, Verdict::Accept),
+                    origin => self.report(origin, Verdict::Ignore),
                 }
             }
-            Finding::Refused(refused) => self.refused(item, refused),
+            Finding::Refused(refused) => match self.set_aside(item, &refused) {
+                Ok(()) => {}
+                Err(item) => self.refused(*item, refused),
+            },
         }
     }
 
@@ -250,7 +279,14 @@ impl Admission {
         match self.shared.predict_but_proofs(item.tx.bytes()) {
             Err(refused) => Stage::Settled(Finding::Refused(refused)),
             Ok(outlook) if outlook.proofs.is_empty() => Stage::Settled(self.enter(item, &outlook)),
-            Ok(outlook) => Stage::Proofs(outlook),
+            // What has no place costs no pairing.
+            Ok(outlook) => {
+                let pool = &self.shared.mempool;
+                match pool.check_room(&item.tx, &outlook.lane, &item.source()) {
+                    Ok(()) => Stage::Proofs(outlook),
+                    Err(error) => Stage::Settled(Finding::Refused(error.into())),
+                }
+            }
         }
     }
 
@@ -288,13 +324,7 @@ impl Admission {
 
     /// Gives a transaction that applies to the pool.
     fn enter(&self, item: &Item, outlook: &Outlook) -> Finding {
-        let late = item.since.elapsed() > PATIENCE;
-        let source = match &item.origin {
-            Origin::Gossip { peer, .. } if late => Source::Late(*peer),
-            Origin::Gossip { peer, .. } => Source::Peer(*peer),
-            Origin::Submitted(_) | Origin::Duty => Source::Own,
-        };
-        let pool = &self.shared.mempool;
+        let (pool, source) = (&self.shared.mempool, item.source());
         match pool.insert(item.tx.clone(), outlook.lane, source, outlook.next) {
             Ok(()) => Finding::Admitted,
             Err(error @ PoolError::Duplicate(_)) => Finding::Known(error.into()),
@@ -302,17 +332,21 @@ impl Admission {
         }
     }
 
-    /// Whether another block may change the verdict, and somebody else has not been told it.
-    fn may_wait(&self, item: &Item, refused: &Refused) -> bool {
-        let gossiped = matches!(item.origin, Origin::Gossip { .. });
-        gossiped && !refused.for_ever && item.since.elapsed() < PATIENCE
+    /// Keeps what another block may change the verdict on, if nobody has been told it and there is room.
+    fn set_aside(&self, item: Item, refused: &Refused) -> Result<(), Box<Item>> {
+        match item.origin {
+            Origin::Gossip { peer, .. } if !refused.for_ever && item.since.elapsed() < PATIENCE => {
+                self.lock().aside.push(peer, item).map_err(Box::new)
+            }
+            _ => Err(Box::new(item)),
+        }
     }
 
     fn accepted(&self, item: Item) {
         let hash = item.tx.hash();
         match item.origin {
             origin @ Origin::Gossip { .. } => self.report(origin, Verdict::Accept),
-            Origin::Submitted(reply) => {
+            Origin::Submitted { reply, .. } => {
                 self.publish(&item.tx);
                 answer(reply, Ok(hash));
             }
@@ -323,17 +357,27 @@ impl Admission {
     fn refused(&self, item: Item, refused: Refused) {
         let (hash, code, reason) = (item.tx.hash(), refused.code, &refused.message);
         match &item.origin {
-            // Strangers must not fill the log.
+            // Strangers must fill neither the log nor the ears of those who listen.
             Origin::Gossip { peer, .. } => {
-                tracing::debug!(tx = %hash, code, %reason, %peer, "transaction refused")
+                tracing::debug!(tx = %hash, code, %reason, %peer, "transaction refused");
+                self.shared
+                    .refused
+                    .remember_of_others(hash, refused.clone());
             }
-            Origin::Submitted(_) | Origin::Duty => {
-                tracing::info!(tx = %hash, code, %reason, "transaction refused")
+            Origin::Submitted { client, .. } => {
+                tracing::debug!(tx = %hash, code, %reason, "transaction refused");
+                if refused.for_ever {
+                    self.patience.spend(*client, Instant::now());
+                }
+                self.shared.refuse(hash, refused.clone());
+            }
+            Origin::Duty => {
+                tracing::info!(tx = %hash, code, %reason, "transaction refused");
+                self.shared.refuse(hash, refused.clone());
             }
         }
-        self.shared.refuse(hash, refused.clone());
         match item.origin {
-            Origin::Submitted(reply) => answer(reply, Err(refused)),
+            Origin::Submitted { reply, .. } => answer(reply, Err(refused)),
             origin if refused.for_ever => self.report(origin, Verdict::Reject),
             origin => self.report(origin, Verdict::Ignore),
         }
@@ -346,6 +390,9 @@ impl Admission {
     }
 
     fn publish(&self, tx: &TxBytes) {
+        if self.shared.network.peers().is_empty() {
+            self.shared.mempool.unheard(&tx.hash());
+        }
         self.send(Outgoing::Tx(tx.bytes().to_vec()));
     }
 
@@ -362,25 +409,43 @@ impl Admission {
 }
 
 impl Item {
-    /// Whose turn it takes: a peer's, or this peer's own.
-    fn source(&self) -> Option<PeerId> {
+    /// Whose turn it takes; `None` is this validator's own.
+    fn whose(&self) -> Option<Whose> {
         match &self.origin {
-            Origin::Gossip { peer, .. } => Some(*peer),
-            Origin::Submitted(_) | Origin::Duty => None,
+            Origin::Gossip { peer, .. } => Some(Whose::Peer(*peer)),
+            Origin::Submitted { client, .. } => Some(Whose::Client(*client)),
+            Origin::Duty => None,
         }
+    }
+
+    /// Where the pool would say it came from.
+    fn source(&self) -> Source {
+        let late = self.since.elapsed() > PATIENCE;
+        match &self.origin {
+            Origin::Gossip { peer, .. } if late => Source::Late(*peer),
+            Origin::Gossip { peer, .. } => Source::Peer(*peer),
+            Origin::Submitted { .. } | Origin::Duty => Source::Own,
+        }
+    }
+
+    /// Whether its client has gone without waiting for the verdict.
+    fn is_withdrawn(&self) -> bool {
+        matches!(&self.origin, Origin::Submitted { reply, .. } if reply.is_closed())
     }
 }
 
 impl Batch {
-    fn has_room_for(&self, source: &Option<PeerId>) -> bool {
+    fn has_room_for(&self, source: &Whose) -> bool {
         let of_source = self.of_source.get(source).copied().unwrap_or(0);
-        self.proofs < MAX_BATCH && (source.is_none() || of_source < MAX_BATCH_OF_ONE)
+        self.proofs < MAX_BATCH && of_source < MAX_BATCH_OF_ONE
     }
 
     fn push(&mut self, item: Item, outlook: Outlook) {
         let proofs = outlook.proofs.len();
-        let of_source = self.of_source.entry(item.source()).or_default();
-        *of_source = of_source.saturating_add(proofs);
+        if let Some(source) = item.whose() {
+            let of_source = self.of_source.entry(source).or_default();
+            *of_source = of_source.saturating_add(proofs);
+        }
         self.proofs = self.proofs.saturating_add(proofs);
         self.items.push((item, outlook));
     }
@@ -389,29 +454,64 @@ impl Batch {
 impl Queue {
     fn new() -> Self {
         Queue {
-            waiting: Turns::new(MAX_QUEUED, MAX_QUEUED_PER_SOURCE),
-            aside: Vec::new(),
+            duties: VecDeque::new(),
+            submitted: Turns::new(MAX_SUBMITTED, MAX_SUBMITTED_PER_CLIENT),
+            gossiped: Turns::new(MAX_GOSSIP, MAX_GOSSIP_PER_PEER),
+            submitted_next: false,
+            aside: Turns::new(MAX_ASIDE, MAX_ASIDE_PER_PEER),
             stopped: false,
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.duties.is_empty() && self.submitted.len() == 0 && self.gossiped.len() == 0
+    }
+
+    /// What is judged next, among those that may be: a duty, or else in turn what was submitted and what was gossiped.
+    fn pop(&mut self, may: impl Fn(&Whose) -> bool) -> Option<Item> {
+        if let Some(duty) = self.duties.pop_front() {
+            return Some(duty);
+        }
+        self.submitted_next = !self.submitted_next;
+        let (submitted, gossiped) = (&mut self.submitted, &mut self.gossiped);
+        let mut submitted = || loop {
+            let item = submitted.pop(|client| may(&Whose::Client(*client)))?;
+            if !item.is_withdrawn() {
+                return Some(item);
+            }
+        };
+        let mut gossiped = || gossiped.pop(|peer| may(&Whose::Peer(*peer)));
+        if self.submitted_next {
+            submitted().or_else(gossiped)
+        } else {
+            gossiped().or_else(submitted)
         }
     }
 
     /// Queues again what was set aside; gives back what finds no room.
     fn next_block(&mut self) -> Vec<Origin> {
-        let aside = std::mem::take(&mut self.aside);
-        let again = aside.into_iter().map(|item| self.push(item));
-        again
-            .filter_map(Result::err)
-            .map(|item| item.origin)
-            .collect()
+        let mut left_out = Vec::new();
+        while let Some(item) = self.aside.pop(|_| true) {
+            left_out.extend(self.push(item).err().map(|item| item.origin));
+        }
+        left_out
     }
 
     fn push(&mut self, item: Item) -> Result<(), Box<Item>> {
-        let source = item.source();
-        let gossip_full = self.waiting.len() >= MAX_QUEUED.saturating_sub(MAX_QUEUED_PER_SOURCE);
-        if self.stopped || (source.is_some() && gossip_full) {
-            return Err(Box::new(item));
-        }
-        self.waiting.push(source, item).map_err(Box::new)
+        let queued = match item.whose() {
+            _ if self.stopped => Err(item),
+            Some(Whose::Peer(peer)) => self.gossiped.push(peer, item),
+            Some(Whose::Client(client)) => self.submitted.push(client, item).or_else(|item| {
+                self.submitted.retain(|item| !item.is_withdrawn());
+                self.submitted.push(client, item)
+            }),
+            None if self.duties.len() >= MAX_DUTIES => Err(item),
+            None => {
+                self.duties.push_back(item);
+                Ok(())
+            }
+        };
+        queued.map_err(Box::new)
     }
 }
 
@@ -452,30 +552,119 @@ mod tests {
         item(i, Origin::Gossip { id, peer })
     }
 
+    /// Whoever answers the receiver given waits for the verdict.
+    fn submitted(i: usize, client: Client) -> (Item, oneshot::Receiver<Result<TxHash, Refused>>) {
+        let (reply, answer) = oneshot::channel();
+        (item(i, Origin::Submitted { client, reply }), answer)
+    }
+
+    fn client(port: usize) -> Client {
+        Client::at(([127, 0, 0, 1], u16::try_from(port).unwrap()).into())
+    }
+
     /// Nothing is reported under the lock: what finds no room is handed out, each item once.
     #[test]
     fn after_a_block_what_was_set_aside_is_queued_again_or_given_back() {
-        let (mut queue, peer) = (Queue::new(), PeerId::random());
-        queue.aside = (0..MAX_ASIDE).map(|i| gossiped(i, peer)).collect();
-        assert_eq!(queue.next_block().len(), MAX_ASIDE - MAX_QUEUED_PER_SOURCE);
-        assert!(queue.aside.is_empty());
-        let queued = std::iter::from_fn(|| queue.waiting.pop(|_| true)).count();
-        assert_eq!(queued, MAX_QUEUED_PER_SOURCE);
+        let mut queue = Queue::new();
+        let peers: Vec<_> = (0..MAX_ASIDE / MAX_ASIDE_PER_PEER)
+            .map(|_| PeerId::random())
+            .collect();
+        for (i, peer) in peers.iter().cycle().enumerate().take(MAX_ASIDE) {
+            assert!(queue.aside.push(*peer, gossiped(i, *peer)).is_ok());
+        }
+        // The first of them has filled its places meanwhile, but for one.
+        for i in 1..MAX_GOSSIP_PER_PEER {
+            assert!(queue.push(gossiped(i, peers[0])).is_ok());
+        }
+        assert_eq!(queue.next_block().len(), MAX_ASIDE_PER_PEER - 1);
+        assert_eq!(queue.aside.len(), 0);
+        let queued = std::iter::from_fn(|| queue.pop(|_| true)).count();
+        assert_eq!(queued, MAX_GOSSIP_PER_PEER + MAX_ASIDE - MAX_ASIDE_PER_PEER);
     }
 
-    /// L1, T26: however many strangers flood, what this peer owes is judged.
+    /// L1, T26: one peer cannot take every place that waits for the next block.
     #[test]
-    fn gossip_leaves_room_for_duties() {
+    fn one_peer_sets_aside_so_much_and_leaves_room_for_others() {
+        let mut queue = Queue::new();
+        let (flood, honest) = (PeerId::random(), PeerId::random());
+        let kept = (0..MAX_ASIDE)
+            .filter(|i| queue.aside.push(flood, gossiped(*i, flood)).is_ok())
+            .count();
+        assert_eq!(kept, MAX_ASIDE_PER_PEER);
+        assert!(queue.aside.push(honest, gossiped(0, honest)).is_ok());
+    }
+
+    /// L1, T26, T18: however many strangers and clients flood, what this peer owes has its place and is judged before all of it.
+    #[test]
+    fn duties_wait_for_nobody() {
         let mut queue = Queue::new();
         let strangers: Vec<_> = (0..8).map(|_| PeerId::random()).collect();
-        for (i, peer) in strangers.iter().cycle().enumerate().take(2 * MAX_QUEUED) {
+        for (i, peer) in strangers.iter().cycle().enumerate().take(2 * MAX_GOSSIP) {
             let _ = queue.push(gossiped(i, *peer));
         }
-        assert_eq!(queue.waiting.len(), MAX_QUEUED - MAX_QUEUED_PER_SOURCE);
-        for i in 0..MAX_QUEUED_PER_SOURCE {
+        let mut answers = Vec::new();
+        for i in 0..2 * MAX_SUBMITTED {
+            let (item, answer) = submitted(i, client(1 + i % 8));
+            let _ = queue.push(item);
+            answers.push(answer);
+        }
+        assert_eq!(queue.gossiped.len(), MAX_GOSSIP);
+        assert_eq!(queue.submitted.len(), MAX_SUBMITTED);
+        for i in 0..MAX_DUTIES {
             assert!(queue.push(item(i, Origin::Duty)).is_ok());
         }
         assert!(queue.push(item(0, Origin::Duty)).is_err());
+        let none_else = |_: &Whose| -> bool { panic!("asked for others while a duty waits") };
+        for _ in 0..MAX_DUTIES {
+            assert!(matches!(queue.pop(none_else).unwrap().origin, Origin::Duty));
+        }
+        assert!(!matches!(queue.pop(|_| true).unwrap().origin, Origin::Duty));
+    }
+
+    /// T26, B22: clients take turns with each other, and all of them with gossip, however much one of them sends.
+    #[test]
+    fn a_client_that_floods_waits_behind_itself() {
+        let mut queue = Queue::new();
+        let mut answers = Vec::new();
+        let mut submit = |queue: &mut Queue, i, client| {
+            let (item, answer) = submitted(i, client);
+            answers.push(answer);
+            queue.push(item).is_ok()
+        };
+        let accepted = (0..MAX_SUBMITTED)
+            .filter(|i| submit(&mut queue, *i, client(1)))
+            .count();
+        assert_eq!(accepted, MAX_SUBMITTED_PER_CLIENT);
+        assert!(submit(&mut queue, 0, client(2)));
+        let peer = PeerId::random();
+        assert!(queue.push(gossiped(0, peer)).is_ok());
+        let first: Vec<_> = (0..4)
+            .map(|_| queue.pop(|_| true).unwrap().whose())
+            .collect();
+        for whose in [Whose::Client(client(2)), Whose::Peer(peer)] {
+            assert!(
+                first.contains(&Some(whose)),
+                "{whose:?} not among {first:?}"
+            );
+        }
+    }
+
+    /// B22: whoever sends and hangs up leaves nothing behind, neither work nor a place taken.
+    #[test]
+    fn what_nobody_waits_for_is_not_judged_and_takes_no_place() {
+        let mut queue = Queue::new();
+        for i in 0..10 * MAX_SUBMITTED {
+            let (item, answer) = submitted(i, client(1 + i % 100));
+            drop(answer);
+            assert!(queue.push(item).is_ok());
+        }
+        let (honest, _answer) = submitted(7, client(999));
+        assert!(queue.push(honest).is_ok());
+        assert_eq!(
+            queue.pop(|_| true).unwrap().whose(),
+            Some(Whose::Client(client(999)))
+        );
+        assert!(queue.pop(|_| true).is_none() && queue.is_empty());
     }
 
     const AGENTS: [&str; 4] = ["alice", "bob", "carol", "dave"];
@@ -557,7 +746,9 @@ mod tests {
             .iter()
             .map(|bid| {
                 let (reply, answer) = oneshot::channel();
-                assert!(admission.offer(bytes(bid).unwrap(), Origin::Submitted(reply)));
+                let client = client(1);
+                let origin = Origin::Submitted { client, reply };
+                assert!(admission.offer(bytes(bid).unwrap(), origin));
                 answer
             })
             .collect();
@@ -599,15 +790,23 @@ mod tests {
         }
     }
 
-    /// T26: one peer cannot fill a batch, however much of its waits; the rest is taken from others.
+    /// T26: neither a peer nor a client can fill a batch, however much of theirs waits; the rest is taken from others.
     #[test]
-    fn one_peer_cannot_fill_a_batch() {
+    fn one_peer_or_client_cannot_fill_a_batch() {
         let (mut queue, mut batch) = (Queue::new(), Batch::default());
         let (flood, honest) = (PeerId::random(), PeerId::random());
+        let mut answers = Vec::new();
+        let mut submit = |queue: &mut Queue, i, client| {
+            let (item, answer) = submitted(i, client);
+            answers.push(answer);
+            assert!(queue.push(item).is_ok());
+        };
         for i in 0..MAX_BATCH {
             assert!(queue.push(gossiped(i, flood)).is_ok());
+            submit(&mut queue, i, client(1));
         }
         assert!(queue.push(gossiped(MAX_BATCH, honest)).is_ok());
+        submit(&mut queue, MAX_BATCH, client(2));
         let (scenario, bids) = bids();
         let tx = Transaction::Bid(Box::new(bids[0].clone()));
         let outlook = || Outlook {
@@ -618,16 +817,24 @@ mod tests {
                 .unwrap(),
             height: scenario.state.height(),
         };
-        while let Some(item) = queue.waiting.pop(|source| batch.has_room_for(source)) {
+        while let Some(item) = queue.pop(|source| batch.has_room_for(source)) {
             batch.push(item, outlook());
         }
-        let of = |peer| batch.of_source.get(&Some(peer)).copied();
-        assert_eq!((of(flood), of(honest)), (Some(MAX_BATCH_OF_ONE), Some(1)));
-        assert!(!batch.has_room_for(&Some(flood)) && batch.has_room_for(&None));
-        for i in 0..MAX_BATCH {
-            assert!(queue.push(item(i, Origin::Duty)).is_ok());
+        let of = |source| batch.of_source.get(&source).copied();
+        for (who, proofs) in [
+            (Whose::Peer(flood), MAX_BATCH_OF_ONE),
+            (Whose::Peer(honest), 1),
+            (Whose::Client(client(1)), MAX_BATCH_OF_ONE),
+            (Whose::Client(client(2)), 1),
+        ] {
+            assert_eq!(of(who), Some(proofs), "{who:?}");
         }
-        while let Some(item) = queue.waiting.pop(|source| batch.has_room_for(source)) {
+        assert!(!batch.has_room_for(&Whose::Peer(flood)));
+        assert!(batch.has_room_for(&Whose::Client(Client::Process)));
+        for i in 0..MAX_BATCH {
+            submit(&mut queue, i, client(3 + i % 8));
+        }
+        while let Some(item) = queue.pop(|source| batch.has_room_for(source)) {
             batch.push(item, outlook());
         }
         assert_eq!(batch.proofs, MAX_BATCH);

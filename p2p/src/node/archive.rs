@@ -43,6 +43,8 @@ use tender_wire::{AuctionId, CodecError, Digest, Height, PublicKey, TxHash, Wire
 pub(crate) const MAX_RANGE_BYTES: usize = MAX_RESPONSE_BYTES - 4096;
 /// Records of one auction read at most: 65,536 bids of 64 entries are far above what a block can hold.
 pub(crate) const MAX_RECORDS: usize = 1 << 20;
+/// Of those, read from the disk at once, at about half a kilobyte each.
+pub(crate) const RECORDS_AT_ONCE: usize = 1024;
 
 /// Why the past cannot be read or extended. The process must stop; its files are as they were.
 #[derive(Debug, thiserror::Error)]
@@ -264,28 +266,53 @@ impl Archive {
 
     /// Every outcome record of an auction, in the order they were committed.
     pub fn records(&self, auction: &AuctionId) -> Result<Vec<Placed>, ArchiveError> {
+        self.records_where(auction, |_| true)
+    }
+
+    /// The outcome records of an auction that are wanted, in the order they were committed. Only those are held in memory.
+    pub fn records_where(
+        &self,
+        auction: &AuctionId,
+        mut is_wanted: impl FnMut(&OutcomeRecord) -> bool,
+    ) -> Result<Vec<Placed>, ArchiveError> {
         let prefix = key(b'o', &[auction.as_ref()]);
-        let rows = self.store.index_scan(&prefix, None, MAX_RECORDS)?;
-        let rows = rows.into_iter().map(|(key, value)| {
-            let place = key
-                .get(prefix.len()..)
-                .and_then(|rest| rest.split_first_chunk::<8>());
-            let place = place.and_then(|(height, position)| {
-                Some((
-                    u64::from_be_bytes(*height),
-                    u32::from_be_bytes(position.try_into().ok()?),
-                ))
-            });
-            let (height, position) =
-                place.ok_or_else(|| ArchiveError::Dangling("a short key".into()))?;
-            let record = read("outcome record", &value)?;
-            Ok(Placed {
-                height: Height(height),
-                position,
-                record,
-            })
-        });
-        rows.collect()
+        let (mut wanted, mut last, mut seen) = (Vec::new(), None, 0usize);
+        while seen < MAX_RECORDS {
+            let rows = self
+                .store
+                .index_scan(&prefix, last.as_deref(), RECORDS_AT_ONCE)?;
+            let is_end = rows.len() < RECORDS_AT_ONCE;
+            seen = seen.saturating_add(rows.len());
+            for (key, value) in rows {
+                let record = read("outcome record", &value)?;
+                if is_wanted(&record) {
+                    let (height, position) = place_in(&key, &prefix)?;
+                    wanted.push(Placed {
+                        height,
+                        position,
+                        record,
+                    });
+                }
+                last = Some(key);
+            }
+            if is_end {
+                break;
+            }
+        }
+        Ok(wanted)
+    }
+
+    /// The first record of an auction in a block: the auction's own, where it ended there.
+    pub fn first_record(
+        &self,
+        auction: &AuctionId,
+        height: Height,
+    ) -> Result<Option<OutcomeRecord>, ArchiveError> {
+        let prefix = key(b'o', &[auction.as_ref(), &height.0.to_be_bytes()]);
+        let first = self.store.index_scan(&prefix, None, 1)?.pop();
+        first
+            .map(|(_, value)| read("outcome record", &value))
+            .transpose()
     }
 
     /// The certificate of a record, for whoever has the genesis file.
@@ -413,6 +440,18 @@ fn auction_of(record: &OutcomeRecord) -> AuctionId {
         | OutcomeKey::Unit(auction, ..) => auction,
         OutcomeKey::Award(award) => award.auction,
     }
+}
+
+/// Height and position at the end of an outcome record's key.
+fn place_in(key: &[u8], prefix: &[u8]) -> Result<(Height, u32), ArchiveError> {
+    let rest = key
+        .get(prefix.len()..)
+        .and_then(|rest| rest.split_first_chunk::<8>());
+    let place = rest.and_then(|(height, position)| {
+        let position = u32::from_be_bytes(position.try_into().ok()?);
+        Some((Height(u64::from_be_bytes(*height)), position))
+    });
+    place.ok_or_else(|| ArchiveError::Dangling("a short key".into()))
 }
 
 fn committed(stored: StoredBlock) -> Result<CommittedBlock, ArchiveError> {

@@ -134,8 +134,10 @@ impl Courier {
             if beat.is_multiple_of(STATUS_EVERY) {
                 say.push(status(&self.shared));
             }
-            let again = self.shared.mempool.due_again(Instant::now());
-            say.extend(again.iter().map(|tx| Outgoing::Tx(tx.bytes().to_vec())));
+            if !self.shared.network.peers().is_empty() {
+                let again = self.shared.mempool.due_again(Instant::now());
+                say.extend(again.iter().map(|tx| Outgoing::Tx(tx.bytes().to_vec())));
+            }
             for message in say {
                 if out.send(message).await.is_err() {
                     return;

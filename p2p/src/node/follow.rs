@@ -9,6 +9,7 @@ use super::{
     driver::Jobs,
     shared::Shared,
 };
+use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 use std::sync::{Arc, mpsc::Receiver};
 use tender_auction::{market::duties, seal::SealSeed};
 use tender_consensus::tx::TxBytes;
@@ -39,17 +40,21 @@ pub(super) fn pool_and_duties(
     }
 }
 
-/// Opens the bids of closed auctions before the block that clears them is executed. Until `wake` ends.
+/// Opens the bids of closed auctions, on every core, and clears them, before the block that needs it is executed: the consensus thread then
+/// finds both done. Until `wake` ends.
 pub(super) fn openings(shared: &Shared, wake: &Receiver<()>) {
     while wake.recv().is_ok() {
-        shared.market.prefetch_openings(&shared.chain().app);
+        let (market, chain) = (&shared.market, shared.chain());
+        let due = market.due_openings(&chain.app);
+        due.par_iter().for_each(|bid| market.open_ahead(bid));
+        market.clear_ahead(&chain.app);
     }
 }
 
 /// Drops what no longer applies, remembering why; also what waits for a predecessor that is gone.
 fn revalidate(shared: &Shared) {
     for tx in shared.mempool.snapshot() {
-        let (hash, verdict) = (tx.hash(), shared.predict(tx.bytes()));
+        let (hash, verdict) = (tx.hash(), shared.predict_again(tx.bytes()));
         let verdict = verdict.and_then(|(lane, next)| shared.mempool.check_place(&lane, next));
         let Err(refused) = verdict else {
             continue;

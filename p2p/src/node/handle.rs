@@ -5,6 +5,7 @@ use super::{
     admission::{Admission, Origin},
     driver::Jobs,
     io_error,
+    patience::Client,
     shared::{Chain, Shared},
 };
 use crate::{
@@ -89,7 +90,7 @@ impl NodeHandle {
         Submitter {
             admission: Arc::clone(&self.admission),
         }
-        .submit(transaction)
+        .submit(transaction, Client::Process)
         .await
     }
 
@@ -165,7 +166,7 @@ impl Submitter {
     ///
     /// # Errors
     /// Why it does not apply here and now.
-    pub async fn submit(&self, transaction: Vec<u8>) -> Result<TxHash, Refused> {
+    pub async fn submit(&self, transaction: Vec<u8>, client: Client) -> Result<TxHash, Refused> {
         let refused = |code, message: String, for_ever| Refused {
             code,
             message,
@@ -173,8 +174,16 @@ impl Submitter {
         };
         let tx =
             TxBytes::new(transaction).map_err(|e| refused("too_large", e.to_string(), true))?;
+        if !self.admission.bears(&client) {
+            return Err(refused(
+                "too_many_refused",
+                "this client has sent too many transactions that no peer accepts".into(),
+                false,
+            ));
+        }
         let (reply, answer) = oneshot::channel();
-        if !self.admission.offer(tx, Origin::Submitted(reply)) {
+        let origin = Origin::Submitted { client, reply };
+        if !self.admission.offer(tx, origin) {
             return Err(refused(
                 "busy",
                 "too many transactions are being judged".into(),

@@ -26,6 +26,7 @@ mod events;
 mod follow;
 pub(crate) mod handle;
 mod keeper;
+pub(crate) mod patience;
 pub(crate) mod peers;
 pub(crate) mod predict;
 pub(crate) mod recover;
@@ -36,6 +37,7 @@ mod turns;
 pub use archive::{Archive, ArchiveError, Known, Opened, Placed};
 pub use events::{ended_as, phase_of};
 pub use handle::{NodeHandle, Submitter};
+pub use patience::Client;
 pub use recover::RecoverError;
 pub use shared::{Chain, Shared};
 

@@ -1,6 +1,6 @@
 //! What the chain as last committed would say to a transaction, in the words of the pool and the API.
 
-use super::shared::Shared;
+use super::shared::{Chain, Shared};
 use crate::{
     api::types::Event,
     mempool::{Lane, Refused},
@@ -9,7 +9,7 @@ use tender_auction::{
     market::{ProofClaim, Refusal},
     transaction::{SignedTx, Transaction},
 };
-use tender_wire::{Height, TxHash};
+use tender_wire::{ChainId, Height, TxHash};
 
 /// Longest reason repeated to others.
 pub(crate) const MAX_REASON_CHARS: usize = 400;
@@ -27,14 +27,13 @@ pub(super) struct Outlook {
 }
 
 impl Shared {
-    /// Where a transaction would stand in line, and its signer's next number on chain; or why it does not apply.
-    pub(super) fn predict(&self, bytes: &[u8]) -> Result<(Lane, u64), Refused> {
-        let Outlook {
-            lane, next, proofs, ..
-        } = self.predict_but_proofs(bytes)?;
-        let proofs: Vec<_> = proofs.iter().collect();
-        let verdicts = self.verify_proofs(&proofs);
-        verdicts.into_iter().collect::<Result<(), _>>()?;
+    /// Where a transaction that applied before stands in line now, and its signer's next number on chain; or why it no longer applies.
+    pub(super) fn predict_again(&self, bytes: &[u8]) -> Result<(Lane, u64), Refused> {
+        let again = |chain: &Chain, tx: &Transaction| {
+            let verdict = self.market.predict_again(&chain.app, tx);
+            verdict.map(|()| Vec::new())
+        };
+        let Outlook { lane, next, .. } = self.outlook(bytes, again, |_, _| Ok(()))?;
         Ok((lane, next))
     }
 
@@ -48,10 +47,22 @@ impl Shared {
 
     /// Everything about a transaction but its proofs.
     pub(super) fn predict_but_proofs(&self, bytes: &[u8]) -> Result<Outlook, Refused> {
+        let first =
+            |chain: &Chain, tx: &Transaction| self.market.predict_but_proofs(&chain.app, tx);
+        self.outlook(bytes, first, check_signature)
+    }
+
+    /// What `judge` makes of a transaction; for one that stands behind others of its signer, what `check` makes of its signature.
+    fn outlook(
+        &self,
+        bytes: &[u8],
+        judge: impl FnOnce(&Chain, &Transaction) -> Result<Vec<ProofClaim>, Refusal>,
+        check: impl FnOnce(&ChainId, &SignedTx) -> Result<(), Refused>,
+    ) -> Result<Outlook, Refused> {
         let tx = Transaction::from_bytes(bytes)
             .map_err(|error| refusal(&Refusal::Malformed { error }))?;
         let chain = self.chain();
-        let verdict = self.market.predict_but_proofs(&chain.app, &tx);
+        let verdict = judge(&chain, &tx);
         let next = match &tx {
             Transaction::Signed(signed) => chain.app.next_sequence(&signed.signer),
             _ => 0,
@@ -65,7 +76,7 @@ impl Shared {
                 }),
                 Transaction::Signed(signed),
             ) if found > expected => {
-                check_signature(&chain.chain, signed)?;
+                check(&chain.chain, signed)?;
                 Vec::new()
             }
             (Err(error), _) => return Err(refusal(&error)),
@@ -88,18 +99,18 @@ impl Shared {
         })
     }
 
-    /// Remembers and announces a refusal.
+    /// Remembers and tells the refusal of what was submitted here, owed or waiting.
     pub(super) fn refuse(&self, hash: TxHash, refused: Refused) {
         let error = crate::api::error::of_refused(&refused);
         self.refused.remember(hash, refused);
-        self.announce(Event::Refused {
+        self.tell_refused(Event::Refused {
             tx_hash: hash,
             error,
         });
     }
 }
 
-fn check_signature(chain: &tender_wire::ChainId, signed: &SignedTx) -> Result<(), Refused> {
+fn check_signature(chain: &ChainId, signed: &SignedTx) -> Result<(), Refused> {
     signed.verify_signature(chain).map_err(|_| {
         refusal(&Refusal::BadSignature {
             signer: signed.signer,

@@ -10,9 +10,12 @@ use crate::{
     metrics::Metrics,
     network::NetworkHandle,
 };
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::{Duration, Instant},
 };
 use tender_auction::market::{Market, MarketState};
 use tender_consensus::chain::ChainState;
@@ -21,6 +24,37 @@ use tokio::sync::{broadcast, watch};
 
 /// Events kept for a slow listener before it misses some.
 pub(crate) const EVENT_QUEUE: usize = 1024;
+
+/// Refusals told at once. Each is written to every listener, so whoever is refused by the thousand must not decide how many there are.
+pub(crate) const REFUSALS_TOLD: u32 = 64;
+/// How long until one more is told.
+pub(crate) const TOLD_AGAIN_AFTER: Duration = Duration::from_millis(50);
+
+/// How many refusals were told lately.
+#[derive(Default)]
+struct Told {
+    /// Those that count, when `last` was told.
+    lately: u32,
+    last: Option<Instant>,
+    /// Not told since.
+    missed: u64,
+}
+
+impl Told {
+    fn may(&mut self, now: Instant) -> bool {
+        let since = self.last.map(|last| now.saturating_duration_since(last));
+        let since = since.map_or(u128::MAX, |since| since.as_millis());
+        let over = since.checked_div(TOLD_AGAIN_AFTER.as_millis()).unwrap_or(0);
+        let lately = self
+            .lately
+            .saturating_sub(u32::try_from(over).unwrap_or(u32::MAX));
+        let may = lately < REFUSALS_TOLD;
+        if may {
+            (self.lately, self.last) = (lately.saturating_add(1), Some(now));
+        }
+        may
+    }
+}
 
 /// The chain as last committed.
 pub type Chain = ChainState<MarketState>;
@@ -44,6 +78,7 @@ pub struct Shared {
     pub(super) peers: Peers,
     chain: watch::Sender<Arc<Chain>>,
     events: broadcast::Sender<Event>,
+    told: Mutex<Told>,
     halted: watch::Sender<Option<String>>,
     round: AtomicU32,
 }
@@ -68,6 +103,7 @@ impl Shared {
             peers: Peers::default(),
             chain: watch::Sender::new(Arc::new(chain)),
             events: broadcast::Sender::new(EVENT_QUEUE),
+            told: Mutex::default(),
             halted: watch::Sender::new(None),
             round: AtomicU32::new(0),
         }
@@ -93,6 +129,32 @@ impl Shared {
     }
 
     pub(super) fn announce(&self, event: Event) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        self.tell_gap(&mut told);
+        self.tell(event);
+    }
+
+    /// Tells a refusal, or counts it among those that are missed.
+    pub(super) fn tell_refused(&self, event: Event) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.may(Instant::now()) {
+            self.tell_gap(&mut told);
+            self.tell(event);
+        } else {
+            told.missed = told.missed.saturating_add(1);
+        }
+    }
+
+    /// Tells how many refusals were not.
+    fn tell_gap(&self, told: &mut Told) {
+        let missed = std::mem::take(&mut told.missed);
+        if missed > 0 {
+            let height = self.chain().height.next();
+            self.tell(Event::Gap { height, missed });
+        }
+    }
+
+    fn tell(&self, event: Event) {
         // Without listeners there is nobody to tell.
         let _ = self.events.send(event);
     }

@@ -39,6 +39,15 @@ impl<S: Ord + Copy, T> Turns<S, T> {
         Ok(())
     }
 
+    /// Keeps only items that fit.
+    pub(super) fn retain(&mut self, fits: impl Fn(&T) -> bool) {
+        for items in self.waiting.values_mut() {
+            items.retain(&fits);
+        }
+        self.waiting.retain(|_, items| !items.is_empty());
+        self.len = self.waiting.values().map(VecDeque::len).sum();
+    }
+
     /// Items waiting.
     pub(super) fn len(&self) -> usize {
         self.len
@@ -101,6 +110,19 @@ mod tests {
         let popped: Vec<_> = std::iter::from_fn(|| turns.pop(|source| *source != 'a')).collect();
         assert_eq!(popped, [('b', 0), ('b', 1), ('b', 2)]);
         assert_eq!((turns.len(), turns.pop(|_| true)), (3, Some(('a', 0))));
+    }
+
+    #[test]
+    fn what_is_withdrawn_leaves_its_room() {
+        let mut turns = Turns::new(3, 2);
+        for (source, item) in [('a', 1), ('a', 2), ('b', 3)] {
+            turns.push(source, item).unwrap();
+        }
+        turns.retain(|item| *item == 2);
+        assert_eq!((turns.len(), turns.push('b', 4)), (1, Ok(())));
+        assert_eq!(turns.pop(|_| true), Some(2));
+        assert_eq!(turns.pop(|_| true), Some(4));
+        assert_eq!(turns.pop(|_| true), None);
     }
 
     #[test]

@@ -289,7 +289,7 @@ async fn b22_web_pages_strangers_and_open_doors_are_kept_out() {
     let mut open = config(&net.genesis, dir.path(), Vec::new());
     open.api = Some(ApiSection {
         listen: "0.0.0.0:0".parse().unwrap(),
-        allow_remote: false,
+        ..ApiSection::default()
     });
     let error = Node::start(open, follower_keys())
         .await
@@ -303,6 +303,7 @@ async fn b22_web_pages_strangers_and_open_doors_are_kept_out() {
     open.api = Some(ApiSection {
         listen: "127.0.0.1:0".parse().unwrap(),
         allow_remote: true,
+        ..ApiSection::default()
     });
     let follower = Node::start(open, follower_keys()).await.unwrap();
     let ban = format!("/v1/admin/peers/{}/ban", node.peer_id());

@@ -6,10 +6,8 @@ use std::{
     net::TcpStream,
 };
 use tender_p2p::{
-    api::{
-        events::MAX_LISTENERS,
-        types::{Event, Phase},
-    },
+    api::types::{Event, Phase},
+    config::LISTENERS,
     node::{Node, NodeHandle},
 };
 use tender_wire::AuctionId;
@@ -158,10 +156,10 @@ async fn a_thousand_listeners_leave_room_and_a_sleeper_is_told() {
         .unwrap();
     let url = node.api_url().unwrap();
     let listeners = spawn_blocking(move || {
-        let listeners: Vec<_> = (1..MAX_LISTENERS)
+        let listeners: Vec<_> = (1..usize::from(LISTENERS))
             .map(|_| Listener::new(&url, "", None))
             .collect();
-        for _ in 0..1000 - MAX_LISTENERS {
+        for _ in 0..1000 - usize::from(LISTENERS) {
             let mut stream = TcpStream::connect(url.strip_prefix("http://").unwrap()).unwrap();
             stream
                 .write_all(

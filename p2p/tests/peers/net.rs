@@ -59,7 +59,7 @@ pub fn config(genesis: &Genesis, dir: &Path, bootstrap: Vec<Multiaddr>) -> NodeC
         bootstrap,
         api: Some(ApiSection {
             listen: "127.0.0.1:0".parse().unwrap(),
-            allow_remote: false,
+            ..ApiSection::default()
         }),
         agent: None,
         addresses: Some(dir.join("addresses.json")),

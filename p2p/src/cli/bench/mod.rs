@@ -5,6 +5,7 @@
 //! | `verify` | proofs from bytes to verdict, one by one and in batches | the naive loop |
 //! | `prove` | setup and proving, per built-in type | one core |
 //! | `auction` | a network of processes over loopback: bids admitted, close to certificate | one validator |
+//! | `load` | the same network under attack: pace of blocks, memory, who is still served | the pace just before |
 //!
 //! Rules: everything that is compared runs in one process, in turns, so that drift hits all alike; medians and 95th percentiles, never a best
 //! case; every verdict is compared with the one expected, and a wrong one ends the run. Times are floats: nothing here is agreed upon by peers.
@@ -12,6 +13,7 @@
 mod auction;
 mod chart;
 mod engine;
+mod load;
 mod machine;
 mod network;
 mod progress;
@@ -35,6 +37,8 @@ pub(super) enum BenchCommand {
     Prove(prove::ProveArgs),
     /// Whole auctions on networks of several sizes over loopback
     Auction(auction::AuctionArgs),
+    /// A network over loopback under floods of every kind
+    Load(load::LoadArgs),
 }
 
 impl BenchCommand {
@@ -43,6 +47,7 @@ impl BenchCommand {
             BenchCommand::Verify(args) => args.run(),
             BenchCommand::Prove(args) => args.run(),
             BenchCommand::Auction(args) => args.run(),
+            BenchCommand::Load(args) => args.run(),
         }
     }
 }

@@ -7,7 +7,9 @@ use crate::{
         place::Place,
         testnet::{self, Layout, Testnet},
     },
+    config::{Home, LISTENERS},
 };
+use libp2p::Multiaddr;
 use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -46,6 +48,15 @@ impl Network {
     /// # Errors
     /// [`Failure`] if one does not start or the others do not find it.
     pub(super) fn start(validators: u16, block_interval_ms: u64) -> Result<Self, Failure> {
+        Network::start_with(validators, block_interval_ms, LISTENERS)
+    }
+
+    /// [`Network::start`], with so many listeners of events at each validator.
+    pub(super) fn start_with(
+        validators: u16,
+        block_interval_ms: u64,
+        listeners: u16,
+    ) -> Result<Self, Failure> {
         let name = format!("tender-bench-{}-{validators}", std::process::id());
         let directory = std::env::temp_dir().join(name);
         let layout = Layout {
@@ -63,6 +74,9 @@ impl Network {
             processes: Vec::new(),
             directory,
         };
+        for home in &network.net.validators {
+            set_listeners(home, listeners)?;
+        }
         let program = std::env::current_exe().map_err(|e| cannot_start(&e))?;
         for home in network.net.validators.clone() {
             network.processes.push(spawn(&program, &home)?);
@@ -81,6 +95,25 @@ impl Network {
             network.clients.push(client);
         }
         Ok(network)
+    }
+
+    /// The validators' processes, by their system's number.
+    pub(super) fn pids(&self) -> impl Iterator<Item = u32> {
+        self.processes.iter().map(Child::id)
+    }
+
+    /// Where the validators listen to peers.
+    ///
+    /// # Errors
+    /// [`Failure`] if one has not said so.
+    pub(super) fn addresses(&self) -> Result<Vec<Multiaddr>, Failure> {
+        let mut all = Vec::new();
+        for home in &self.net.validators {
+            let addresses = Home::at(home).read_addresses();
+            let addresses = addresses.map_err(|e| Failure::new(e.to_string(), ""))?;
+            all.extend(addresses.listen.into_iter().next());
+        }
+        Ok(all)
     }
 
     /// The API of a validator, in turns.
@@ -117,6 +150,15 @@ impl Network {
             sleep(POLL);
         }
     }
+}
+
+fn set_listeners(home: &Path, listeners: u16) -> Result<(), Failure> {
+    let told = |what: String| Failure::new(what, "please report this");
+    let (home, mut config) = Home::open(home).map_err(|e| told(e.to_string()))?;
+    config.api.listeners = listeners;
+    std::fs::remove_file(home.config()).map_err(|e| told(e.to_string()))?;
+    let written = config.create(&home.config());
+    written.map_err(|e| told(e.to_string()))
 }
 
 fn cannot_start(error: &std::io::Error) -> Failure {
