@@ -255,7 +255,7 @@ impl Caller {
     }
 
     /// Its request has come; the answer begins in this time.
-    pub(super) fn is_served(&self, within: Duration) {
+    pub(super) fn serves(&self, within: Duration) {
         self.0.turn_to(At::Served, within);
     }
 
@@ -266,7 +266,7 @@ impl Caller {
     }
 
     /// Watches over the answer until it is written.
-    pub(super) fn is_answered(self, mut response: Response) -> Response {
+    pub(super) fn answers(self, mut response: Response) -> Response {
         let length = response.headers().get(header::CONTENT_LENGTH);
         let length = length.and_then(|text| text.to_str().ok()?.parse().ok());
         let length = length.or_else(|| response.body().size_hint().exact());
@@ -424,12 +424,12 @@ mod tests {
 
     fn answer(guest: &Guest<DuplexStream>, bytes: usize) -> Response {
         let caller = Caller(Arc::clone(&guest.line));
-        caller.is_answered(Response::new(Body::from(vec![0; bytes])))
+        caller.answers(Response::new(Body::from(vec![0; bytes])))
     }
 
     /// THREATS D, L: neither silence nor a head that drips in keeps a place; requests do.
     #[tokio::test(start_paused = true)]
-    async fn a_connection_lives_as_long_as_it_is_answered() {
+    async fn a_connection_lives_as_long_as_it_answers() {
         let (far, mut guest) = guest(64);
         let began = Instant::now();
         let dripping = tokio::spawn(async move {
@@ -443,7 +443,7 @@ mod tests {
         // A request comes just in time, is worked on for longer than a head may take, and answered.
         sleep(HEAD_WITHIN / 2).await;
         let caller = Caller(Arc::clone(&guest.line));
-        caller.is_served(HEAD_WITHIN * 2);
+        caller.serves(HEAD_WITHIN * 2);
         sleep(HEAD_WITHIN).await;
         guest.read_exact(&mut buffer).await.unwrap();
         drop(answer(&guest, 0));
@@ -471,7 +471,7 @@ mod tests {
     async fn a_head_without_end_is_cut_off() {
         let (mut far, mut guest) = guest(2 * MAX_HEAD_BYTES);
         let caller = Caller(Arc::clone(&guest.line));
-        caller.is_served(IDLE);
+        caller.serves(IDLE);
         far.write_all(&vec![0; 2 * MAX_HEAD_BYTES]).await.unwrap();
         let mut body = vec![0; 2 * MAX_HEAD_BYTES];
         guest.read_exact(&mut body).await.unwrap();
@@ -501,7 +501,7 @@ mod tests {
         let caller = Caller(Arc::clone(&guest.line));
         caller.listens();
         let endless = futures::stream::pending::<Result<Vec<u8>, io::Error>>();
-        let stream = caller.is_answered(Response::new(Body::from_stream(endless)));
+        let stream = caller.answers(Response::new(Body::from_stream(endless)));
         let mut buffer = [0; 64];
         for _ in 0..8 {
             sleep(IDLE / 2).await;
@@ -527,7 +527,7 @@ mod tests {
             guests.push((far, guest));
             sleep(HEAD_WITHIN / 8).await;
         }
-        Caller(Arc::clone(&guests[0].1.line)).is_served(IDLE);
+        Caller(Arc::clone(&guests[0].1.line)).serves(IDLE);
         let is_over = |guests: &[(DuplexStream, Guest<DuplexStream>)]| -> Vec<bool> {
             guests
                 .iter()

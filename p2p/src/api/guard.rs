@@ -43,7 +43,7 @@ pub(super) async fn in_time(
 ) -> Response {
     let is_kept = body_bytes(request.headers()) <= KEPT_BODY_BYTES;
     // The door's own patience is for those whom this one cannot reach.
-    caller.is_served(REQUEST_TIMEOUT.saturating_mul(2));
+    caller.serves(REQUEST_TIMEOUT.saturating_mul(2));
     let answer = timeout(REQUEST_TIMEOUT, next.run(request)).await;
     let mut answer = answer.unwrap_or_else(|_| {
         let message = format!("no answer within {REQUEST_TIMEOUT:?}");
@@ -53,7 +53,7 @@ pub(super) async fn in_time(
         let close = HeaderValue::from_static("close");
         answer.headers_mut().insert(header::CONNECTION, close);
     }
-    caller.is_answered(answer)
+    caller.answers(answer)
 }
 
 /// Bytes of a request's body; as many as can be if it does not say.

@@ -501,10 +501,13 @@ impl Queue {
         let queued = match item.whose() {
             _ if self.stopped => Err(item),
             Some(Whose::Peer(peer)) => self.gossiped.push(peer, item),
-            Some(Whose::Client(client)) => self.submitted.push(client, item).or_else(|item| {
-                self.submitted.retain(|item| !item.is_withdrawn());
-                self.submitted.push(client, item)
-            }),
+            Some(Whose::Client(client)) => match self.submitted.push(client, item) {
+                Ok(()) => Ok(()),
+                Err(item) => {
+                    self.submitted.retain(|item| !item.is_withdrawn());
+                    self.submitted.push(client, item)
+                }
+            },
             None if self.duties.len() >= MAX_DUTIES => Err(item),
             None => {
                 self.duties.push_back(item);

@@ -9,7 +9,7 @@ use crate::{
 use std::{collections::BTreeSet, time::Instant};
 use tender_wire::{Price, PublicKey};
 
-/// Tasks, units of each, bids, entries of each, slots of each; prices by bid and task.
+/// Tasks, units of each, bids, entries of each, slots of each.
 struct Shape {
     tasks: usize,
     quantity: usize,
@@ -18,10 +18,13 @@ struct Shape {
     slots: u32,
 }
 
+/// A price, by bid and task.
+type PriceOf = fn(u64, u64, &mut Draw) -> u64;
+
 const RESERVE: u64 = 1_000_000_000_000;
 
 /// Prices that make every unit change hands (Machol and Wien 1976), few prices, and any.
-const PRICES: [(&str, fn(u64, u64, &mut Draw) -> u64); 4] = [
+const PRICES: [(&str, PriceOf); 4] = [
     ("products", |b, t, _| b * t * 1000),
     ("falling products", |b, t, _| RESERVE - 1 - b * t * 1000),
     ("three prices", |_, _, draw| draw.below(3)),
@@ -51,7 +54,7 @@ fn shapes(work: usize) -> Vec<Shape> {
         .collect()
 }
 
-fn market(shape: &Shape, price: fn(u64, u64, &mut Draw) -> u64) -> Market {
+fn market(shape: &Shape, price: PriceOf) -> Market {
     let mut draw = Draw(7);
     let tasks = (0..shape.tasks as u32).map(|id| MarketTask {
         id,

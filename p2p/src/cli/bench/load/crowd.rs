@@ -79,9 +79,8 @@ impl Crowd {
                 key: SecretKey::from_seed(&mut seed),
             });
         }
-        let requests: Vec<_> = actors.iter().zip(&machines);
+        let requests = actors.iter().zip(&machines);
         let requests: Vec<_> = requests
-            .into_iter()
             .map(|(actor, machine)| Request {
                 holder: actor.key.public(),
                 machine,

@@ -84,9 +84,7 @@ async fn do_harm(
     };
     let mut buffer = vec![0; 64 << 10];
     match harm {
-        Harm::Silence => {
-            stream.read(&mut buffer).await?;
-        }
+        Harm::Silence => while stream.read(&mut buffer).await? > 0 {},
         Harm::SlowHead => {
             stream.write_all(b"GET /v1/status HTTP/1.1\r\nX: ").await?;
             loop {

@@ -359,7 +359,8 @@ impl Siege<'_> {
                 let flood = || siege.gossip(bids);
                 let ((), served) = beside(siege.somebody(spare), flood)?;
                 let judged = siege.judged_false()?.saturating_sub(before);
-                let most = HEARD_OF_A_LIAR.saturating_mul(siege.network.clients.len() as u64);
+                let each = HEARD_OF_A_LIAR.min((count as u64).saturating_mul(3) / 4);
+                let most = each.saturating_mul(siege.network.clients.len() as u64);
                 Ok(Outcome {
                     note: format!("{judged} were judged, at all validators together"),
                     served: Some(served),
@@ -433,7 +434,7 @@ impl Siege<'_> {
                 Ok(Outcome {
                     note: format!("{judged} were judged, {told_to_wait} answered 429"),
                     served: Some(served),
-                    cut_off: Some(judged <= HEARD_OF_A_CLIENT.max(count as u64 / 20)),
+                    cut_off: Some(judged <= HEARD_OF_A_CLIENT.min(count as u64 / 2)),
                 })
             },
         )
@@ -530,10 +531,11 @@ impl Siege<'_> {
         let closes = detail.summary.phase_ends_at;
         let closes = closes.ok_or_else(|| lost("the bidding window has no end"))?;
         let watcher = self.network.client(0)?;
-        let before = closes
-            .0
-            .saturating_sub(self.args.seconds.saturating_mul(1000) / self.args.block_interval_ms)
-            .saturating_sub(2);
+        let watched = self.args.seconds.saturating_mul(1000);
+        let watched = watched
+            .checked_div(self.args.block_interval_ms)
+            .unwrap_or(0);
+        let before = closes.0.saturating_sub(watched).saturating_sub(2);
         self.until("the auction is about to close", || {
             sleep(Duration::from_millis(100));
             (watcher.status().ok()?.height.0 >= before).then_some(())
