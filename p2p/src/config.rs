@@ -5,7 +5,7 @@
 //!  ├── config.toml         what a person may change
 //!  ├── genesis.json        the chain
 //!  ├── addresses.json      where the running peer listens, written at start
-//!  ├── api-token           0600, what the API's signing routes want to be shown, made at the first start
+//!  ├── api-token           0600, what the API wants to be shown before it signs or chooses peers, made at the first start
 //!  ├── keys/<kind>.json    0600, see `keystore`
 //!  └── data/               see `store`
 //! ```
@@ -326,7 +326,7 @@ impl Home {
         self.data().join(WAL_FILE)
     }
 
-    /// What the API wants to be shown before it signs with the agent key.
+    /// What the API wants to be shown before it signs with the agent key or chooses the peer's peers.
     pub fn api_token(&self) -> PathBuf {
         self.root.join("api-token")
     }

@@ -370,22 +370,44 @@ limits! {
     }
 
     Network "Connections, gossip and requests of peers" {
-        crate::network::limits::MAX_CONNECTIONS, "connections": "the connection is refused";
-            "bounds what unread bytes can fill"; owed.
+        crate::network::limits::MAX_CONNECTIONS, "connections of strangers": "the connection is refused";
+            "bounds what unread bytes can fill; peers named by id have places beside"; owed.
         crate::network::limits::MAX_INCOMING, "connections strangers opened": "the connection is refused";
-            "keeps room for those this peer chooses"; owed.
+            "keeps room for those this peer chooses"; b20_reserved_peers_find_room_whatever_strangers_take.
         crate::network::limits::MAX_OUTGOING, "connections this peer opened": "the dial fails";
             "enough for a mesh"; owed.
-        crate::network::limits::MAX_PENDING, "handshakes under way, each direction": "the connection is refused";
+        crate::network::limits::MAX_HANDSHAKES, "handshakes strangers began": "the connection is refused";
+            "each costs a key exchange and lives five seconds"; b20_reserved_peers_find_room_whatever_strangers_take.
+        crate::network::limits::MAX_HANDSHAKES_PER_ADDRESS, "of those, from one address or /64": "the connection is refused";
+            "one host keeps nobody else out"; b16_one_address_holds_few_handshakes.
+        crate::network::limits::MAX_DIALS, "dials of strangers under way": "the dial fails";
             "each costs a key exchange and lives five seconds"; owed.
+        crate::network::limits::MAX_SHUT_OUT, "peers shut out at once": "the one whose time ends first is let in";
+            "names are free: it keeps out who was caught, not who changes them"; a_peer_is_shut_out_for_its_time_and_the_memory_of_it_is_bounded.
         crate::network::limits::MAX_PER_PEER, "connections of one peer": "the connection is refused";
-            "two that dial each other at once hold two, and one may be dying"; owed.
+            "two that dial each other at once hold two, and one may be dying"; b20_reserved_peers_find_room_whatever_strangers_take.
         crate::network::limits::MAX_PER_ADDRESS, "connections from one address or /64": "the connection is refused";
             "an office behind one address, not a flood"; b17_many_identities_from_one_address.
         crate::network::gossip::COLOCATED_PEERS, "peers of one address in good standing": "their scores fall";
             "identities are free, addresses less so"; owed.
         crate::network::topic::MAX_STATUS_BYTES, "bytes of a status message": "refused before it leaves; rejected on arrival, its sender scored";
             "a height, an id, and room for a proof of identity"; too_large_is_refused_before_it_leaves.
+        crate::network::gossip::IDS_PER_CONTROL, "ids in one IHAVE or IWANT": "not advertised, not asked for";
+            "what gossipsub reads of one, and an honest peer may fail to send"; a_busy_network_wider_than_a_mesh_does_not_fall_apart.
+        crate::network::gossip::BROKEN_PROMISES, "offences against gossipsub forgiven": "its score falls, and nothing it says is heard";
+            "an honest peer on a slow line breaks some"; b19_control_messages_without_end_cost_the_network_nothing.
+        crate::network::places::PER_PEER, "messages of one peer not yet judged": "ignored, unread";
+            "one that floods drowns nobody"; b8_one_peer_and_all_strangers_hold_so_many_places_and_no_more.
+        crate::network::places::OF_STRANGERS, "of those, of all not named by id": "ignored, unread";
+            "the rest of the queue is for those named"; b8_one_peer_and_all_strangers_hold_so_many_places_and_no_more.
+        crate::network::task::WASTE_AT_ONCE, "messages of no use from one stranger": "shut out";
+            "one that catches up with a fast chain ignores a thousand a second"; b19_a_flood_of_useless_messages_ends_with_its_sender_shut_out.
+        crate::network::task::WASTE_PER_SECOND, "of those, forgiven a second": "shut out";
+            "one that catches up with a fast chain ignores a thousand a second"; so_many_at_once_and_so_many_a_second.
+        crate::network::task::SHUT_OUT, "ms a stranger is shut out": "let in again";
+            "it may have been a fault"; a_peer_is_shut_out_for_its_time_and_the_memory_of_it_is_bounded.
+        crate::network::task::SLOW_DEADLINE, "ms a stranger may leave its messages untaken": "disconnected";
+            "those that wait for it hold memory"; b13_away_for_many_heights_or_never_there_a_peer_catches_up_with_a_chain_that_goes_on.
         crate::network::gossip::QUEUE_PER_PEER, "messages waiting for a slow peer": "the peer misses it";
             "a burst of a large set's votes"; owed.
         crate::network::gossip::MAX_MESSAGES_PER_RPC, "messages taken from one packet": "the rest of the packet is dropped";
@@ -406,8 +428,12 @@ limits! {
             "consensus' largest, in an envelope"; requests_are_answered_up_to_the_cap.
         crate::network::task::INBOUND_PER_PEER, "questions of one peer at once": "refused: the stream is closed";
             "each may hold an answer of 8 MiB"; one_peer_cannot_take_every_request_slot.
-        crate::network::task::INBOUND, "questions of all peers at once": "refused: the stream is closed";
-            "each may hold an answer of 8 MiB"; owed.
+        crate::network::task::INBOUND, "questions of all strangers at once": "refused: the stream is closed";
+            "each may hold an answer of 8 MiB; peers named by id have places beside"; strangers_do_not_take_the_requests_of_reserved_peers.
+        crate::network::task::REQUESTS_AT_ONCE, "questions of one stranger one after another": "refused: the stream is closed";
+            "catching up takes some ten a second"; so_many_at_once_and_so_many_a_second.
+        crate::network::task::REQUESTS_PER_SECOND, "of those, a second": "refused: the stream is closed";
+            "catching up takes some ten a second"; so_many_at_once_and_so_many_a_second.
         crate::network::task::OUTBOUND_PER_PEER, "own questions to one peer at once": "not asked: busy";
             "each may bring an answer of 8 MiB"; one_peer_cannot_take_every_request_slot.
         crate::network::task::OUTBOUND, "own questions at once": "not asked: busy";
@@ -415,7 +441,7 @@ limits! {
         crate::network::REQUEST_TIMEOUT, "ms for an answer": "the question is over";
             "8 MiB over a slow line"; owed.
         crate::network::transport::HANDSHAKE_TIMEOUT, "ms of a handshake": "the connection is dropped";
-            "strangers must not hold places by saying nothing"; owed.
+            "strangers must not hold places by saying nothing"; b16_half_open_handshakes_are_shown_out_and_an_honest_dial_succeeds.
         crate::network::task::IDENTIFY_DEADLINE, "ms to say of which chain a peer is": "the connection is closed";
             "a peer of no chain is no peer"; owed.
         crate::network::transport::IDLE_TIMEOUT, "ms without any protocol": "the connection is closed";
@@ -424,8 +450,10 @@ limits! {
             "generous, for a machine busy with proofs"; owed.
         crate::network::task::PING_FAILURES, "failed pings in a row": "the connection is closed";
             "one may be lost to a busy machine"; owed.
-        crate::network::transport::STREAMS, "streams of a connection": "reset by the transport";
-            "gossip two, kad and identify a few, requests sixteen"; owed.
+        crate::network::muxer::STREAMS, "streams of a connection": "the connection is told to end";
+            "gossip and ping four, kad and identify a few, requests sixteen"; b16_streams_nobody_ends_are_few.
+        crate::network::muxer::CONNECTION_BYTES, "unread bytes of a yamux connection": "the sender waits";
+            "the window yamux gives each stream, which never grows; with the connections, 1 GiB"; b15_no_window_grows_for_a_peer_that_answers_pings_late.
         crate::network::transport::REQUEST_STREAMS, "requests of a connection": "the stream is dropped";
             "both directions, with room"; owed.
         crate::network::transport::NEGOTIATING_STREAMS, "streams without a protocol yet": "the stream is dropped";
@@ -448,6 +476,8 @@ limits! {
             "an attempt costs nothing there"; pauses_grow_to_a_cap_and_never_end.
         crate::network::task::WANTED_PEERS, "peers this peer looks for": "no more are dialled";
             "a mesh with room to choose"; owed.
+        crate::network::task::WANTED_DIALLED, "of those, dialled by itself": "no more are dialled";
+            "who dials in may be one and the same"; owed.
         crate::network::task::DIALS_PER_TICK, "known peers dialled every 200 ms": "waits for the next look";
             "handshakes are work"; owed.
         crate::network::task::MAX_BANNED, "banned peers": "not banned, and said so";
@@ -582,10 +612,10 @@ limits! {
             "more than the network lets connect"; owed.
         crate::node::peers::MAX_SUSPECTS, "peers whose lies are counted": "one of them is forgotten";
             "more than the network lets connect"; owed.
-        crate::node::peers::FAULTS, "lies of a peer": "banned";
-            "the first may be a fault in transit"; b13_a_third_lie_bans_for_a_while.
-        crate::node::peers::BAN, "ms of a ban": "let in again";
-            "a machine that was mended is not lost"; b13_a_third_lie_bans_for_a_while.
+        crate::node::peers::FAULTS, "lies of a peer": "shut out";
+            "the first may be a fault in transit"; b13_a_third_lie_is_one_too_many.
+        crate::node::courier::SHUT_OUT, "ms a peer that lied is shut out": "let in again";
+            "a machine that was mended is not lost"; b13_a_third_lie_is_one_too_many.
         crate::node::courier::MAX_ASKED, "own questions under way": "dropped; the engine asks again";
             "those of the network"; owed.
         crate::node::courier::ATTEMPTS, "peers one question is put to": "the engine asks again";

@@ -117,6 +117,8 @@ pub struct Metrics {
     pub round: Gauge,
     /// Connected peers of this chain.
     pub peers: Gauge,
+    /// Peers shut out for a while since start: for lies, floods, or what gossip holds against them.
+    pub shut_out: Counter,
     /// Transactions waiting.
     pub mempool_txs: Gauge,
     /// Bytes of transactions waiting.
@@ -164,6 +166,8 @@ impl Metrics {
 
         let blocks = Counter::default();
         registry.register("blocks", "Blocks committed since start", blocks.clone());
+        let shut_out = Counter::default();
+        registry.register("shut_out", "Peers shut out for a while", shut_out.clone());
         let txs = Counter::default();
         registry.register("txs", "Transactions committed since start", txs.clone());
         let proofs = Family::default();
@@ -210,6 +214,7 @@ impl Metrics {
             height,
             round,
             peers,
+            shut_out,
             mempool_txs,
             mempool_bytes,
             blocks,

@@ -339,17 +339,17 @@ impl<A: Application> Engine<A> {
     }
 
     fn transactions(&self, hashes: &[TxHash]) -> Vec<TxBytes> {
-        let of_tip = |hash: &TxHash| {
-            let transactions = &self.tip_block.as_ref()?.transactions;
-            transactions.iter().find(|t| t.hash() == *hash).cloned()
-        };
+        let of_tip: BTreeMap<TxHash, &TxBytes> = (self.tip_block.iter())
+            .flat_map(|block| &block.transactions)
+            .map(|transaction| (transaction.hash(), transaction))
+            .collect();
         let mut room = MAX_RESPONSE_BYTES / 2; // the rest is for framing
         hashes
             .iter()
             .filter_map(|hash| {
                 let live = self.live.bodies.transaction(hash).cloned();
                 live.or_else(|| self.pool.transaction(hash))
-                    .or_else(|| of_tip(hash))
+                    .or_else(|| of_tip.get(hash).map(|t| (*t).clone()))
             })
             .take_while(|transaction| {
                 let left = room.checked_sub(transaction.bytes().len());

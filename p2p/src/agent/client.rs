@@ -5,9 +5,10 @@
 
 use super::error::Failure;
 use crate::api::types::{
-    Account, ApiError, AuctionDetail, AuctionSummary, BlockInfo, IssuerInfo, LeafPath, Status,
-    Submitted, TxStatus, TypeInfo,
+    Account, ApiError, AuctionDetail, AuctionSummary, BlockInfo, IssuerInfo, LeafPath, Neighbour,
+    Status, Submitted, TxStatus, TypeInfo,
 };
+use libp2p::PeerId;
 use serde::de::DeserializeOwned;
 use std::{
     thread::sleep,
@@ -242,6 +243,28 @@ impl Client {
         }
     }
 
+    /// `GET /v1/admin/peers`, for whoever has the token of the peer's home.
+    pub fn peers(&self, token: &str) -> Result<Vec<Neighbour>, Failure> {
+        let asked = self.agent.get(format!("{}/v1/admin/peers", self.base));
+        self.read(asked.header("authorization", bearer(token)).call())
+    }
+
+    /// `POST /v1/admin/peers/{id}/ban`.
+    pub fn ban(&self, peer: &PeerId, token: &str) -> Result<(), Failure> {
+        self.order(peer, "ban", token)
+    }
+
+    /// `POST /v1/admin/peers/{id}/unban`.
+    pub fn unban(&self, peer: &PeerId, token: &str) -> Result<(), Failure> {
+        self.order(peer, "unban", token)
+    }
+
+    fn order(&self, peer: &PeerId, what: &str, token: &str) -> Result<(), Failure> {
+        let url = format!("{}/v1/admin/peers/{peer}/{what}", self.base);
+        let asked = self.agent.post(url).header("authorization", bearer(token));
+        self.bytes(asked.send_empty()).map(drop)
+    }
+
     fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
         self.read(self.agent.get(format!("{}{path}", self.base)).call())
     }
@@ -287,6 +310,11 @@ impl Client {
             "check that this is the API of a Tender peer of the same version",
         )
     }
+}
+
+/// What a request shows to be obeyed.
+fn bearer(token: &str) -> String {
+    format!("Bearer {}", token.trim())
 }
 
 type Answer = Result<ureq::http::Response<ureq::Body>, ureq::Error>;

@@ -25,15 +25,16 @@
 //!
 //! | route | answers |
 //! |---|---|
-//! | `POST /v1/auctions` | [`types::OpenedAuction`]; this and what follows signs with the agent's key and wants its home's token: see `signing` |
+//! | `POST /v1/auctions` | [`types::OpenedAuction`]; this and what follows wants the home's token, and signs with the agent's key: see `signing` |
 //! | `POST /v1/bids` | [`types::PlacedBid`] |
 //! | `POST /v1/auctions/{id}/accept` | [`types::TakenStep`] |
 //! | `POST /v1/auctions/{id}/deliver` | the same |
 //! | `POST /v1/auctions/{id}/confirm` | the same |
 //! | `POST /v1/auctions/{id}/reject` | the same |
 //! | `GET /v1/jobs/{id}` | what a signing request that took too long answers |
-//! | `POST /v1/admin/peers/{id}/ban` | 204; no token |
-//! | `POST /v1/admin/peers/{id}/unban` | 204; no token |
+//! | `GET /v1/admin/peers` | [`types::Neighbour`] list; this and what follows wants the token and signs nothing: see `peers` |
+//! | `POST /v1/admin/peers/{id}/ban` | 204 |
+//! | `POST /v1/admin/peers/{id}/unban` | 204 |
 //!
 //! It has no users and no encryption: it binds to loopback unless told otherwise, and then refuses requests whose `Host` or `Origin`
 //! is another name (a web page must not reach it by DNS rebinding). Every error is an [`types::ApiError`].
@@ -52,6 +53,7 @@ pub(crate) mod guard;
 pub(crate) mod jobs;
 pub(crate) mod large;
 mod openapi;
+mod peers;
 mod routes;
 pub mod schema;
 pub(crate) mod signing;
@@ -59,10 +61,15 @@ mod token;
 pub mod types;
 
 use crate::{
-    config::ApiSection,
+    config::{ApiSection, Home},
     node::{Shared, Submitter},
 };
-use axum::{Extension, Router, extract::DefaultBodyLimit, middleware};
+use axum::{
+    Extension, Router,
+    extract::DefaultBodyLimit,
+    http::{HeaderMap, StatusCode},
+    middleware,
+};
 use large::Large;
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use tokio::{
@@ -100,9 +107,9 @@ pub enum ServeError {
         /// The system's reason.
         source: io::Error,
     },
-    /// The agent's side of its home cannot be used.
-    #[error("the API cannot sign for its home: {0}")]
-    Signing(String),
+    /// The owner's side of its home cannot be used.
+    #[error("the API cannot serve its home: {0}")]
+    Home(String),
 }
 
 /// What handlers share.
@@ -114,6 +121,7 @@ pub(crate) struct Api {
     large: Large,
     listeners: Arc<Semaphore>,
     max_listeners: u16,
+    token: Option<Arc<token::Token>>,
     signing: Option<Arc<signing::Signing>>,
     stop: watch::Receiver<bool>,
 }
@@ -134,15 +142,28 @@ impl Api {
         done.await
             .unwrap_or_else(|_| Err(error::Failure::internal()))
     }
+
+    /// Whether a request comes from the home's owner.
+    fn check_token(&self, headers: &HeaderMap, does: &str) -> Result<(), error::Failure> {
+        if self.token.as_ref().is_some_and(|it| it.is_shown(headers)) {
+            return Ok(());
+        }
+        Err(error::Failure::new(
+            StatusCode::UNAUTHORIZED,
+            "no_token",
+            format!("this route {does} and wants its home's token"),
+            "send `Authorization: Bearer <token>`; the token is in the file api-token of the peer's home",
+        ))
+    }
 }
 
-/// Binds and serves until `stop` turns true; signs for the agent of a home, if one is given. Gives the bound address.
+/// Binds and serves until `stop` turns true; obeys the owner of a home and signs for its agent, if one is given. Gives the bound address.
 ///
 /// # Errors
 /// [`ServeError`].
 pub(crate) async fn serve(
     config: ApiSection,
-    agent: Option<PathBuf>,
+    home: Option<PathBuf>,
     shared: Arc<Shared>,
     submitter: Submitter,
     stop: watch::Receiver<bool>,
@@ -155,8 +176,12 @@ pub(crate) async fn serve(
     let bind = |source| ServeError::Bind { address, source };
     let listener = TcpListener::bind(address).await.map_err(bind)?;
     let bound = listener.local_addr().map_err(bind)?;
-    let agent = agent.filter(|_| !config.allow_remote);
-    let signing = agent.map(|home| signing::Signing::of(home, bound));
+    let home = home.filter(|_| !config.allow_remote);
+    let token = home.as_deref().map(|home| {
+        let path = Home::at(home).api_token();
+        token::Token::at(&path).map_err(|e| ServeError::Home(format!("{}: {e}", path.display())))
+    });
+    let signing = home.map(|home| signing::Signing::of(home, bound));
     let api = Api {
         shared,
         submitter,
@@ -164,7 +189,8 @@ pub(crate) async fn serve(
         large: Large::default(),
         listeners: Arc::new(Semaphore::new(config.listeners.into())),
         max_listeners: config.listeners,
-        signing: signing.transpose().map_err(ServeError::Signing)?.flatten(),
+        token: token.transpose()?.map(Arc::new),
+        signing: signing.transpose().map_err(ServeError::Home)?.flatten(),
         stop: stop.clone(),
     };
     let router = router(api, config.allow_remote);
@@ -218,8 +244,9 @@ fn router(api: Api, remote: bool) -> Router {
             .routes(routes!(signing::confirm))
             .routes(routes!(signing::reject))
             .routes(routes!(signing::job))
-            .routes(routes!(routes::ban))
-            .routes(routes!(routes::unban))
+            .routes(routes!(peers::list))
+            .routes(routes!(peers::ban))
+            .routes(routes!(peers::unban))
     };
     let (router, described) = router.split_for_parts();
     router

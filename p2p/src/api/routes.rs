@@ -1,4 +1,4 @@
-//! Everything but auctions, blocks and events: the peer, transactions, accounts, credentials, upkeep.
+//! Everything but auctions, blocks, events and peers: the peer itself, transactions, accounts, credentials, upkeep.
 
 use super::{
     Api,
@@ -15,7 +15,6 @@ use axum::{
     http::{Method, StatusCode, Uri, header},
     response::IntoResponse,
 };
-use libp2p::PeerId;
 use std::str::FromStr;
 use tender_auction::genesis::Issuer;
 use tender_wire::{FieldBytes, PublicKey, TxHash};
@@ -168,30 +167,6 @@ pub(super) async fn issuers(State(api): State<Api>) -> Json<Vec<IssuerInfo>> {
         listed: row.delisted.is_none(),
     });
     Json(all.collect())
-}
-
-/// Ban a peer
-#[utoipa::path(post, path = "/v1/admin/peers/{id}/ban", tag = "peer",
-    params(("id" = String, Path, description = "Its libp2p peer id")),
-    responses((status = 204, description = "Done")))]
-pub(super) async fn ban(
-    State(api): State<Api>,
-    Id(peer): Id<PeerId>,
-) -> Result<StatusCode, Failure> {
-    api.shared.network.ban(peer).await;
-    Ok(StatusCode::NO_CONTENT)
-}
-
-/// Unban a peer
-#[utoipa::path(post, path = "/v1/admin/peers/{id}/unban", tag = "peer",
-    params(("id" = String, Path, description = "Its libp2p peer id")),
-    responses((status = 204, description = "Done")))]
-pub(super) async fn unban(
-    State(api): State<Api>,
-    Id(peer): Id<PeerId>,
-) -> Result<StatusCode, Failure> {
-    api.shared.network.unban(peer).await;
-    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Whether the process does its work at all

@@ -10,7 +10,6 @@ use super::{
     error::Failure,
     extract::{Document, Id, Once},
     jobs::Jobs,
-    token::Token,
     types::{
         AcceptRequest, AuctionDetail, Award, BidRequest, DeliverRequest, Done, OpenedAuction,
         Phase, PlacedBid, Running, TakenStep, TaskName, VerdictRequest,
@@ -47,10 +46,9 @@ pub(crate) const COMMIT_WITHIN: Duration = Duration::from_secs(90);
 /// Largest auction document, in bytes: 1024 tasks are about 300 KiB.
 pub(crate) const MAX_DOCUMENT_BYTES: usize = 1 << 20;
 
-/// The owner's side: its home, and what must be shown to act for it.
+/// The owner's side: its home, its prover and what is under way.
 pub(super) struct Signing {
     place: Place,
-    token: Token,
     prover: Prover,
     jobs: Jobs,
 }
@@ -62,8 +60,6 @@ impl Signing {
         if !at.key(KeyKind::Agent).exists() {
             return Ok(None);
         }
-        let path = at.api_token();
-        let token = Token::at(&path).map_err(|e| format!("{}: {e}", path.display()))?;
         let [a, b, c, d, ..] = agent::bidding::random().map_err(|e| e.what)?;
         Ok(Some(Arc::new(Signing {
             prover: Prover::in_home(&home),
@@ -71,7 +67,6 @@ impl Signing {
                 home: Some(home),
                 api: Some(format!("http://{api}")),
             },
-            token,
             jobs: Jobs::new(u32::from_be_bytes([a, b, c, d])),
         })))
     }
@@ -234,14 +229,7 @@ impl FromRequestParts<Api> for Owner {
                 "make one with `tender keys new` and start the peer again, or sign elsewhere and use POST /v1/transactions",
             ));
         };
-        if !signing.token.is_shown(&parts.headers) {
-            return Err(Failure::new(
-                StatusCode::UNAUTHORIZED,
-                "no_token",
-                "this route signs with the home's agent key and wants its token",
-                "send `Authorization: Bearer <token>`; the token is in the file api-token of the peer's home",
-            ));
-        }
+        api.check_token(&parts.headers, "signs with the home's agent key")?;
         Ok(Owner(Arc::clone(signing)))
     }
 }

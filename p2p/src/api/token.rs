@@ -1,6 +1,8 @@
-//! What must be shown to have the peer sign with its home's agent key: a secret in a file that only the home's owner can read.
+//! What must be shown to have the peer sign with its home's agent key or choose its peers: a secret in a file that only the home's owner can
+//! read.
 //!
-//! Without it any program on the machine that reaches the port, and any user of the machine, could bid with the owner's key. It is made
+//! Without it any program on the machine that reaches the port, and any user of the machine, could bid with the owner's key, or cut the peer off
+//! from its chain. It is made
 //! once and stays; whoever deletes the file and starts the peer again gets another.
 
 use crate::{agent::bidding::random, files};

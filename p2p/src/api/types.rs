@@ -71,6 +71,19 @@ pub struct Status {
     pub halted: Option<String>,
 }
 
+/// `GET /v1/admin/peers`: a connected peer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Neighbour {
+    /// Its libp2p peer id.
+    pub peer_id: String,
+    /// Where the connection goes, as a multiaddress.
+    pub address: String,
+    /// Whether this peer dialled it.
+    pub outbound: bool,
+    /// What it says it runs; not to be believed.
+    pub agent: String,
+}
+
 /// `POST /v1/transactions` (body: canonical transaction bytes, `application/octet-stream`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Submitted {

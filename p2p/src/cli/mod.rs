@@ -23,6 +23,7 @@ mod keys;
 pub(crate) mod life;
 mod limits;
 pub(crate) mod out;
+mod peers;
 pub mod place;
 pub mod start;
 mod status;
@@ -94,6 +95,8 @@ enum Command {
     Governance(governance::GovernanceCommand),
     /// Show the chain, the peer, and with --types what can be required and claimed
     Status(status::StatusArgs),
+    /// Show the peers that the peer of this home is connected to; ban and unban them
+    Peers(peers::PeersArgs),
     /// Say how each entry of a bidder ended, and why
     Explain(explain::ExplainArgs),
     /// Take away the certificate of a task's assignment or of a bidder's outcome
@@ -131,6 +134,7 @@ impl Cli {
             Command::Reject(args) => args.run(life::Verdict::Reject),
             Command::Governance(command) => command.run(),
             Command::Status(args) => args.run(),
+            Command::Peers(args) => args.run(),
             Command::Explain(args) => args.run(),
             Command::Certificate(args) => args.run(),
             Command::Verify(args) => args.run(),

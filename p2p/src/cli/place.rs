@@ -25,6 +25,7 @@ use std::{
 use tender_auction::{genesis::Genesis, outcome::OutcomeRecord, task::AuctionSpec};
 use tender_circuits::Circuits;
 use tender_wire::{AuctionId, PublicKey, SecretKey};
+use zeroize::Zeroizing;
 
 /// How long a peer that is behind or alone may take to be neither: one that has just started needs some seconds.
 pub(crate) const CATCH_UP: Duration = Duration::from_secs(5);
@@ -93,6 +94,21 @@ impl Place {
             );
             Failure::new(what, next)
         })
+    }
+
+    /// What the home's peer wants to be shown before it obeys.
+    ///
+    /// # Errors
+    /// [`Failure`] if no home is named, or no peer has run from it.
+    pub fn api_token(&self) -> Result<Zeroizing<String>, Failure> {
+        let path = Home::at(self.home()?).api_token();
+        let text = std::fs::read_to_string(&path).map_err(|e| {
+            Failure::new(
+                format!("{}: {e}", path.display()),
+                "the peer of this home makes it when it starts: `tender start`",
+            )
+        })?;
+        Ok(Zeroizing::new(text))
     }
 
     /// The home's agent, at its peer, which is of its chain and can pass things on.

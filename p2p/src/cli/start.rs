@@ -81,7 +81,7 @@ pub fn prepare(home: &Path) -> Result<(Config, NodeConfig, NodeKeys), Failure> {
         listen: config.network.listen.clone(),
         bootstrap: config.network.bootstrap.clone(),
         api: Some(config.api.clone()),
-        agent: Some(home.root().to_path_buf()),
+        home: Some(home.root().to_path_buf()),
         addresses: Some(home.addresses()),
     };
     Ok((config, node, NodeKeys { network, validator }))

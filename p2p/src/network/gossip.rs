@@ -4,7 +4,10 @@
 //! Bound: memory is (messages remembered) × (topic cap). Unjudged messages are at most the event queue's length, for
 //! what does not fit there is ignored at once; judged ones are forgotten after [`MEMORY_HEARTBEATS`].
 
-use super::topic::{Names, Topic};
+use super::{
+    limits::Reserved,
+    topic::{Names, Topic},
+};
 use libp2p::{
     gossipsub::{
         Behaviour, ConfigBuilder, IdentityTransform, Message, MessageAuthenticity, MessageId,
@@ -31,26 +34,40 @@ const ADVERTISED_HEARTBEATS: usize = 5;
 pub(crate) const DUPLICATE_MEMORY: Duration = Duration::from_secs(60);
 /// Author, counter, topic, signature and framing of one message; gossipsub counts them on receipt, but not on sending.
 const MESSAGE_OVERHEAD_BYTES: usize = 512;
-/// Control messages beside the largest message in one RPC.
-const RPC_OVERHEAD_BYTES: usize = 4 << 10;
+/// Control messages beside the largest message in one RPC, and 8 KiB of the next one: gossipsub measures whatever it has read, and breaks the stream
+/// off if that is too much.
+const RPC_OVERHEAD_BYTES: usize = 16 << 10;
 /// Messages waiting for one slow peer, after which it misses some.
 pub(crate) const QUEUE_PER_PEER: usize = 512;
 /// Messages taken from one RPC; honest peers send one.
 pub(crate) const MAX_MESSAGES_PER_RPC: usize = 64;
+/// Ids of messages in one IHAVE or IWANT. gossipsub would put 5000 into one, 170 KB, and take 16 KiB of control messages: past 480 messages in
+/// two seconds, peers outside the mesh would break off their streams with each other. And so many promises broken at once by an honest peer
+/// whose link is slow are no offence ([`BROKEN_PROMISES`]).
+pub(crate) const IDS_PER_CONTROL: usize = 64;
+/// Offences against the protocol that are forgiven: messages promised and not sent, peers grafted before their time.
+pub(crate) const BROKEN_PROMISES: u8 = 100;
+/// How long the standing of a peer that left is remembered. It keeps nobody from coming back under another name, and strangers who do so would
+/// fill it.
+pub(crate) const SCORE_MEMORY: Duration = Duration::from_secs(60);
+/// Peers of one address that may be in good standing (loopback and the addresses of reserved peers are exempt).
+pub(crate) const COLOCATED_PEERS: u8 = 8;
+/// Below it nothing a peer says is heard.
+pub(crate) const GRAYLIST: f64 = -60.0;
 /// How long a peer that was dropped from the mesh stays out.
 const PRUNE_BACKOFF: Duration = Duration::from_secs(10);
 /// One time unit of standing in a mesh.
 const MESH_QUANTUM: Duration = Duration::from_secs(1);
-/// How long a peer's score outlives its connection.
-const SCORE_MEMORY: Duration = Duration::from_secs(600);
-/// Peers of one address that may be in good standing (loopback is exempt).
-pub(crate) const COLOCATED_PEERS: u8 = 8;
 
 /// gossipsub, transforming nothing and knowing only our topics.
 pub(super) type Gossip = Behaviour<IdentityTransform, WhitelistSubscriptionFilter>;
 
 /// Builds gossipsub, subscribed to every topic of the chain.
-pub(super) fn behaviour(identity: &Keypair, names: &Names) -> Result<Gossip, String> {
+pub(super) fn behaviour(
+    identity: &Keypair,
+    names: &Names,
+    reserved: &Reserved,
+) -> Result<Gossip, String> {
     let mut config = ConfigBuilder::default();
     let largest = Topic::ALL
         .iter()
@@ -77,6 +94,9 @@ pub(super) fn behaviour(identity: &Keypair, names: &Names) -> Result<Gossip, Str
         .flood_publish(true)
         .prune_backoff(PRUNE_BACKOFF)
         .connection_handler_queue_len(QUEUE_PER_PEER)
+        // What we said before a restart may come back; it is judged like anything else, and no fault of who passes it on.
+        .allow_self_origin(true)
+        .max_control_messages_sent(IDS_PER_CONTROL)
         .max_publish_messages(MAX_MESSAGES_PER_RPC);
     for topic in Topic::ALL {
         config.max_transmit_size_for_topic(
@@ -93,7 +113,7 @@ pub(super) fn behaviour(identity: &Keypair, names: &Names) -> Result<Gossip, Str
         WhitelistSubscriptionFilter(known.into_iter().collect()),
         IdentityTransform,
     )?;
-    gossip.with_peer_score(score_params(names), score_thresholds())?;
+    gossip.with_peer_score(score_params(names, reserved), score_thresholds())?;
     for topic in Topic::ALL {
         gossip
             .subscribe(&names.topic(topic))
@@ -112,8 +132,9 @@ fn message_id(message: &Message) -> MessageId {
 }
 
 /// A peer loses standing by invalid messages (P4), protocol abuse (P7) and crowding one address (P6), and gains a
-/// little by being useful (P1, P2). A quiet peer is not punished (P3 off): on a quiet chain all are quiet.
-fn score_params(names: &Names) -> PeerScoreParams {
+/// little by being useful (P1, P2). A quiet peer is not punished (P3 off): on a quiet chain all are quiet. Nor is a slow one: it misses messages
+/// and harms nobody, and one that was stopped for a while would come back to find itself unheard.
+fn score_params(names: &Names, reserved: &Reserved) -> PeerScoreParams {
     let topic = TopicScoreParams {
         topic_weight: 1.0,
         time_in_mesh_weight: 0.01,
@@ -133,17 +154,19 @@ fn score_params(names: &Names) -> PeerScoreParams {
         .iter()
         .map(|name| (names.topic(*name).hash(), topic.clone()))
         .collect();
+    let local = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()].into_iter();
     PeerScoreParams {
         topics,
         topic_score_cap: 20.0,
         app_specific_weight: 1.0,
-        ip_colocation_factor_weight: -1.0,
+        // As many as `limits` lets in from one address fall out of every mesh, and are heard still.
+        ip_colocation_factor_weight: -0.5,
         ip_colocation_factor_threshold: COLOCATED_PEERS.into(),
-        ip_colocation_factor_whitelist: [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]
-            .into(),
-        behaviour_penalty_weight: -10.0,
-        behaviour_penalty_threshold: 6.0,
+        ip_colocation_factor_whitelist: local.chain(reserved.ips.iter().copied()).collect(),
+        behaviour_penalty_weight: -1.0,
+        behaviour_penalty_threshold: BROKEN_PROMISES.into(),
         behaviour_penalty_decay: 0.9,
+        slow_peer_weight: 0.0,
         retain_score: SCORE_MEMORY,
         ..PeerScoreParams::default()
     }
@@ -153,7 +176,7 @@ fn score_thresholds() -> PeerScoreThresholds {
     PeerScoreThresholds {
         gossip_threshold: -20.0,
         publish_threshold: -40.0,
-        graylist_threshold: -60.0,
+        graylist_threshold: GRAYLIST,
         accept_px_threshold: 1000.0,
         opportunistic_graft_threshold: 1.0,
     }

@@ -17,7 +17,9 @@
 //! | `codec` | request frames |
 //! | `gossip` | gossipsub's settings and scores |
 //! | `transport` | the swarm, its windows and timeouts |
-//! | `limits` | connections in all and per address |
+//! | `muxer` | what one connection may buffer |
+//! | `limits` | connections in all, per address, of those with reserved places; who is shut out |
+//! | `places`, `meter` | what one peer may take of the node's time |
 //! | `address` | which claimed addresses we would dial |
 //! | `bootstrap`, `outbox` | dialling for ever; messages nobody could be sent yet |
 //! | `task` | the loop |
@@ -27,7 +29,10 @@ pub(crate) mod bootstrap;
 pub(crate) mod codec;
 pub(crate) mod gossip;
 pub(crate) mod limits;
+pub(crate) mod meter;
+pub(crate) mod muxer;
 pub(crate) mod outbox;
+pub(crate) mod places;
 pub(crate) mod task;
 pub(crate) mod topic;
 pub(crate) mod transport;
@@ -36,6 +41,7 @@ pub(crate) mod transport;
 mod tests;
 
 pub use codec::{MAX_REQUEST_BYTES, MAX_RESPONSE_BYTES};
+pub use places::Place;
 pub use topic::Topic;
 pub use transport::REQUEST_TIMEOUT;
 
@@ -61,7 +67,7 @@ pub struct NetworkConfig {
     pub chain: ChainId,
     /// Where to listen; port 0 asks for any free port. May be empty: then this peer only dials.
     pub listen: Vec<Multiaddr>,
-    /// Addresses dialled for ever until their peers are connected, with or without `/p2p/<id>`.
+    /// Addresses dialled for ever until their peers are connected, with or without `/p2p/<id>`. Peers named by id have reserved places.
     pub bootstrap: Vec<Multiaddr>,
     /// Where peers, gossip and requests are counted.
     pub metrics: Metrics,
@@ -126,6 +132,8 @@ pub enum NetworkEvent {
         topic: Topic,
         /// At most [`Topic::max_bytes`].
         data: Vec<u8>,
+        /// Its sender's, to be kept until it is judged.
+        place: Place,
     },
     /// A peer asks. Dropping `reply` leaves the request unanswered; an answer is at most [`MAX_RESPONSE_BYTES`] and counts for
     /// [`REQUEST_TIMEOUT`].
@@ -217,7 +225,9 @@ impl Network {
         identity: &Keypair,
     ) -> Result<(NetworkHandle, mpsc::Receiver<NetworkEvent>), NetworkError> {
         let names = topic::Names::new(&config.chain);
-        let mut swarm = transport::swarm(identity, &names).map_err(NetworkError::Setup)?;
+        let reserved = limits::Reserved::of(&config.bootstrap);
+        let mut swarm =
+            transport::swarm(identity, &names, reserved).map_err(NetworkError::Setup)?;
         let listen = task::listen(&mut swarm, &config.listen, LISTEN_TIMEOUT).await?;
 
         let (commands_tx, commands) = mpsc::channel(COMMAND_QUEUE);
@@ -332,9 +342,14 @@ impl NetworkHandle {
         self.send(Command::Ban(peer)).await;
     }
 
-    /// Lets a banned peer connect again.
+    /// Lets a banned peer connect again, and one that was shut out.
     pub async fn unban(&self, peer: PeerId) {
         self.send(Command::Unban(peer)).await;
+    }
+
+    /// Drops every connection to a peer and refuses new ones for a while.
+    pub async fn shut_out(&self, peer: PeerId, length: Duration) {
+        self.send(Command::ShutOut(peer, length)).await;
     }
 
     /// Dials an address once.

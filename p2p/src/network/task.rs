@@ -5,8 +5,11 @@ use super::{
     address,
     bootstrap::{Bootstrap, later},
     codec::MAX_RESPONSE_BYTES,
+    gossip::GRAYLIST,
     limits::ip_of,
+    meter::{Meter, Rate},
     outbox::Outbox,
+    places::{Place, Share},
     topic::Names,
     transport::{Protocols, ProtocolsEvent, REQUEST_TIMEOUT},
 };
@@ -36,14 +39,31 @@ const TICK: Duration = Duration::from_millis(200);
 pub(crate) const IDENTIFY_DEADLINE: Duration = Duration::from_secs(10);
 /// Peers we look for beyond the bootstrap list; enough for a gossip mesh with room to choose.
 pub(crate) const WANTED_PEERS: usize = 24;
+/// Of those, dialled by us: strangers who dial us cannot make up all we know (THREATS B20).
+pub(crate) const WANTED_DIALLED: usize = 8;
 /// Known peers dialled per upkeep while too few are connected.
 pub(crate) const DIALS_PER_TICK: usize = 2;
 /// Pause before a known peer is dialled again.
 const REDIAL_PAUSE: Duration = Duration::from_secs(10);
-/// Requests of one peer under way at once.
+/// Requests of one peer under way at once; a stranger has one while strangers hold half of [`INBOUND`].
 pub(crate) const INBOUND_PER_PEER: usize = 4;
-/// Requests of all peers under way at once; each may hold an answer of [`MAX_RESPONSE_BYTES`] until it is sent.
+/// Requests of strangers under way at once; each may hold an answer of [`MAX_RESPONSE_BYTES`] until it is sent. Reserved peers have places beside.
 pub(crate) const INBOUND: usize = 16;
+/// Requests of one stranger one after another. Catching up takes some ten a second.
+pub(crate) const REQUESTS_AT_ONCE: u64 = 200;
+/// And in each second, for ever.
+pub(crate) const REQUESTS_PER_SECOND: u64 = 50;
+/// Messages of one stranger that were of no use or found no place. A peer that catches up with a fast chain ignores a thousand votes a second; one
+/// that floods sends tens of thousands, and is shut out.
+pub(crate) const WASTE_AT_ONCE: u64 = 20_000;
+/// And in each second, for ever.
+pub(crate) const WASTE_PER_SECOND: u64 = 1_000;
+/// For how long.
+pub(crate) const SHUT_OUT: Duration = Duration::from_secs(60);
+/// A stranger that has not taken its messages for so long is disconnected: those that wait for it hold memory.
+pub(crate) const SLOW_DEADLINE: Duration = Duration::from_secs(10);
+/// Reports of a slow peer come with each heartbeat; with none for so long it has caught up.
+pub(crate) const SLOW_PAUSE: Duration = Duration::from_secs(2);
 /// Our requests to one peer under way at once.
 pub(crate) const OUTBOUND_PER_PEER: usize = 4;
 /// Our requests under way at once; each may bring an answer of [`MAX_RESPONSE_BYTES`].
@@ -54,6 +74,15 @@ pub(crate) const MAX_BANNED: usize = 4096;
 pub(crate) const PING_FAILURES: u32 = 2;
 /// Characters kept of what a peer says it runs.
 pub(crate) const AGENT_CHARS: usize = 64;
+
+const REQUESTS: Rate = Rate {
+    at_once: REQUESTS_AT_ONCE,
+    per_second: REQUESTS_PER_SECOND,
+};
+const WASTE: Rate = Rate {
+    at_once: WASTE_AT_ONCE,
+    per_second: WASTE_PER_SECOND,
+};
 
 /// Where an answer to our request goes.
 type Reply = oneshot::Sender<Result<Vec<u8>, RequestError>>;
@@ -70,6 +99,7 @@ pub(super) enum Command {
     },
     Ban(PeerId),
     Unban(PeerId),
+    ShutOut(PeerId, Duration),
     Dial(Multiaddr),
     /// Held until the task is gone.
     Shutdown(oneshot::Sender<()>),
@@ -139,6 +169,27 @@ struct Peer {
     agent: Option<String>,
     /// Its addresses in kad's table.
     addresses: Vec<Multiaddr>,
+    /// Its places in the node's queue.
+    share: Share,
+    requests: Meter,
+    waste: Meter,
+    /// Since when and until when it was last reported slow.
+    slow: Option<(Instant, Instant)>,
+}
+
+impl Peer {
+    fn new(now: Instant) -> Self {
+        Peer {
+            connections: BTreeMap::new(),
+            since: now,
+            agent: None,
+            addresses: Vec::new(),
+            share: Share::default(),
+            requests: Meter::new(now),
+            waste: Meter::new(now),
+            slow: None,
+        }
+    }
 }
 
 struct Connection {
@@ -157,6 +208,8 @@ pub(super) struct Task {
     /// Connects and disconnects that did not fit the event queue yet; at most two per peer, see `lifecycle`.
     backlog: VecDeque<NetworkEvent>,
     peers: BTreeMap<PeerId, Peer>,
+    /// Places of all peers that are not reserved.
+    strangers: Share,
     peers_tx: watch::Sender<Vec<PeerInfo>>,
     listen_tx: watch::Sender<Vec<Multiaddr>>,
     bootstrap: Bootstrap,
@@ -186,6 +239,7 @@ impl Task {
             events,
             backlog: VecDeque::new(),
             peers: BTreeMap::new(),
+            strangers: Share::default(),
             peers_tx,
             listen_tx,
             bootstrap: Bootstrap::new(&config.bootstrap, Instant::now()),
@@ -243,8 +297,11 @@ impl Task {
                 }
             }
             Command::Unban(peer) => {
-                self.swarm.behaviour_mut().banned.unblock_peer(peer);
+                let behaviour = self.swarm.behaviour_mut();
+                behaviour.banned.unblock_peer(peer);
+                behaviour.limits.let_in(&peer);
             }
+            Command::ShutOut(peer, length) => self.shut_out(peer, length),
             Command::Dial(address) => {
                 self.dial(DialOpts::unknown_peer_id().address(address).build())
             }
@@ -272,6 +329,15 @@ impl Task {
         for peer in silent {
             tracing::debug!(%peer, "said not what it is; closed");
             let _ = self.swarm.disconnect_peer_id(peer);
+        }
+        let gossip = &self.swarm.behaviour().gossip;
+        let unheard = |id: &&PeerId| gossip.peer_score(id).is_some_and(|score| score < GRAYLIST);
+        let unheard: Vec<PeerId> = self.peers.keys().filter(unheard).copied().collect();
+        for peer in unheard {
+            if !self.is_reserved(&peer) {
+                tracing::debug!(%peer, "what it gossips is not heard");
+                self.shut_out(peer, SHUT_OUT);
+            }
         }
     }
 }
@@ -336,6 +402,51 @@ impl Task {
             _ => outcome,
         };
         self.metrics.count_gossip(id.topic.label(), outcome);
+        if verdict == Verdict::Ignore {
+            self.wasted(id.source);
+        }
+    }
+
+    /// A message that finds no room is ignored, unread.
+    fn overload(&mut self, id: &GossipId) {
+        let gossip = &mut self.swarm.behaviour_mut().gossip;
+        let ignored = MessageAcceptance::Ignore;
+        gossip.report_message_validation_result(&id.message, &id.source, ignored);
+        self.metrics
+            .count_gossip(id.topic.label(), GossipOutcome::Overload);
+        self.wasted(id.source);
+    }
+
+    /// Counts a message that was of no use; a stranger with too many of them is shut out.
+    fn wasted(&mut self, by: PeerId) {
+        let peer = self.peers.get_mut(&by);
+        let goes_on = peer.is_some_and(|peer| !peer.waste.admits(Instant::now(), WASTE));
+        if goes_on && !self.is_reserved(&by) {
+            tracing::debug!(peer = %by, "floods");
+            self.shut_out(by, SHUT_OUT);
+        }
+    }
+
+    /// A place in the node's queue, if its sender has one left.
+    fn place(&self, source: &PeerId) -> Option<Place> {
+        let strangers = (!self.is_reserved(source)).then_some(&self.strangers);
+        self.peers.get(source)?.share.place(strangers)
+    }
+
+    fn slow(&mut self, id: PeerId) {
+        tracing::debug!(peer = %id, "slow: messages to it were dropped");
+        let (now, reserved) = (Instant::now(), self.is_reserved(&id));
+        let Some(peer) = self.peers.get_mut(&id) else {
+            return;
+        };
+        let since = match peer.slow {
+            Some((since, last)) if now.saturating_duration_since(last) < SLOW_PAUSE => since,
+            _ => now,
+        };
+        peer.slow = Some((since, now));
+        if !reserved && now.saturating_duration_since(since) > SLOW_DEADLINE {
+            let _ = self.swarm.disconnect_peer_id(id);
+        }
     }
 
     fn on_gossip(&mut self, event: gossipsub::Event) {
@@ -357,29 +468,22 @@ impl Task {
                 if message.data.len() > topic.max_bytes() {
                     return self.report(&id, Verdict::Reject);
                 }
+                let Some(place) = self.place(&source) else {
+                    return self.overload(&id);
+                };
                 let event = NetworkEvent::Gossip {
                     id: id.clone(),
                     source,
                     topic,
                     data: message.data,
+                    place,
                 };
                 if !self.offer(event) {
-                    self.swarm
-                        .behaviour_mut()
-                        .gossip
-                        .report_message_validation_result(
-                            &id.message,
-                            &id.source,
-                            MessageAcceptance::Ignore,
-                        );
-                    self.metrics
-                        .count_gossip(topic.label(), GossipOutcome::Overload);
+                    self.overload(&id);
                 }
             }
             gossipsub::Event::Subscribed { .. } => self.retry_outbox(Instant::now()),
-            gossipsub::Event::SlowPeer { peer_id, .. } => {
-                tracing::debug!(peer = %peer_id, "slow: messages to it were dropped");
-            }
+            gossipsub::Event::SlowPeer { peer_id, .. } => self.slow(peer_id),
             gossipsub::Event::Unsubscribed { .. }
             | gossipsub::Event::GossipsubNotSupported { .. } => {}
         }
@@ -454,8 +558,7 @@ impl Task {
         data: Vec<u8>,
         channel: ResponseChannel<Vec<u8>>,
     ) {
-        let of_it = self.serving.values().filter(|peer| **peer == from).count();
-        let room = self.serving.len() < INBOUND && of_it < INBOUND_PER_PEER;
+        let room = self.has_room_for_request(from);
         let (reply, answer) = oneshot::channel();
         let event = NetworkEvent::Request {
             peer: from,
@@ -474,6 +577,25 @@ impl Task {
             (channel, answer.ok().and_then(Result::ok))
         };
         self.answers.push(answered.boxed());
+    }
+
+    fn has_room_for_request(&mut self, from: PeerId) -> bool {
+        let serving = self.serving.values();
+        let of_it = serving.filter(|peer| **peer == from).count();
+        if self.is_reserved(&from) {
+            return of_it < INBOUND_PER_PEER;
+        }
+        let serving = self.serving.values();
+        let strangers = serving.filter(|peer| !self.is_reserved(peer)).count();
+        let max = if strangers < INBOUND / 2 {
+            INBOUND_PER_PEER
+        } else {
+            1
+        };
+        let peer = self.peers.get_mut(&from);
+        strangers < INBOUND
+            && of_it < max
+            && peer.is_some_and(|peer| peer.requests.admits(Instant::now(), REQUESTS))
     }
 
     fn on_answer(&mut self, (channel, answer): Answer) {
@@ -522,7 +644,7 @@ impl Task {
                 ProtocolsEvent::Kad(_) => {}
                 ProtocolsEvent::Banned(never)
                 | ProtocolsEvent::Limits(never)
-                | ProtocolsEvent::PerAddress(never) => match never {},
+                | ProtocolsEvent::Memory(never) => match never {},
             },
             SwarmEvent::ConnectionEstablished {
                 peer_id,
@@ -565,12 +687,8 @@ impl Task {
         if let ConnectedPoint::Dialer { address, .. } = &endpoint {
             self.bootstrap.reached(id, address);
         }
-        let peer = self.peers.entry(id).or_insert_with(|| Peer {
-            connections: BTreeMap::new(),
-            since: Instant::now(),
-            agent: None,
-            addresses: Vec::new(),
-        });
+        let peer = self.peers.entry(id);
+        let peer = peer.or_insert_with(|| Peer::new(Instant::now()));
         peer.connections.insert(
             connection,
             Connection {
@@ -666,10 +784,29 @@ impl Task {
         }
     }
 
-    /// Dials peers of kad's table while fewer than [`WANTED_PEERS`] are connected.
+    /// Whether the owner named this peer.
+    fn is_reserved(&self, peer: &PeerId) -> bool {
+        self.swarm.behaviour().limits.is_reserved(peer)
+    }
+
+    fn shut_out(&mut self, peer: PeerId, length: Duration) {
+        let limits = &mut self.swarm.behaviour_mut().limits;
+        if limits.shut_out(peer, Instant::now(), length) {
+            self.forget_addresses(&peer);
+            self.metrics.shut_out.inc();
+        }
+        let _ = self.swarm.disconnect_peer_id(peer);
+    }
+
+    /// Dials peers of kad's table while fewer than [`WANTED_PEERS`] are connected, or fewer than [`WANTED_DIALLED`] by us.
     fn dial_known(&mut self, now: Instant) {
         self.dialled.retain(|_, at| now < later(*at, REDIAL_PAUSE));
-        if self.peers.len() >= WANTED_PEERS {
+        let by_us = |peer: &&Peer| {
+            let mut connections = peer.connections.values();
+            connections.any(|connection| connection.endpoint.is_dialer())
+        };
+        let dialled = self.peers.values().filter(by_us).count();
+        if self.peers.len() >= WANTED_PEERS && dialled >= WANTED_DIALLED {
             return;
         }
         let known: Vec<(PeerId, Vec<Multiaddr>)> = self

@@ -394,6 +394,95 @@ async fn a_node_that_does_not_read_its_events_stalls_nobody() {
     assert_eq!(b.disconnected().await, gone);
 }
 
+/// B8, B19: a flood fills its sender's places, and not the queue.
+#[tokio::test]
+async fn one_peer_that_floods_does_not_drown_another() {
+    let (mut a, mut b, mut c) = chain(TCP).await;
+    a.connected().await;
+    c.connected().await;
+    for i in 0..3000u32 {
+        a.handle
+            .publish_bytes(Topic::Vote, i.to_le_bytes().to_vec())
+            .await
+            .unwrap();
+    }
+    until("overload is counted", || {
+        b.gossip_count(Topic::Vote, GossipOutcome::Overload) > 1000
+    })
+    .await;
+    c.handle
+        .publish_bytes(Topic::Vote, b"honest".to_vec())
+        .await
+        .unwrap();
+    sleep(A_WHILE).await;
+    // Only now does the node read.
+    while b.gossip(Verdict::Ignore).await != b"honest" {}
+}
+
+/// D: however many strangers ask, and wait, a reserved peer is answered.
+#[tokio::test]
+async fn strangers_do_not_take_the_requests_of_reserved_peers() {
+    let key = Keypair::generate_ed25519();
+    let nowhere = format!("/ip4/127.0.0.1/tcp/1/p2p/{}", key.public().to_peer_id());
+    let mut b = start(&[TCP], vec![nowhere.parse().unwrap()]).await;
+    let mut strangers = Vec::new();
+    for _ in 0..12 {
+        let mut it = start(&[], vec![b.address()]).await;
+        it.connected().await;
+        for i in 0..4u8 {
+            let (handle, to) = (it.handle.clone(), b.id());
+            tokio::spawn(async move { handle.request(to, vec![i]).await });
+        }
+        strangers.push(it);
+    }
+    let mut held = Vec::new();
+    while let Ok(Some(event)) = timeout(A_WHILE, b.events.recv()).await {
+        if let NetworkEvent::Request { reply, .. } = event {
+            held.push(reply);
+        }
+    }
+    assert_eq!(held.len(), 16);
+    let mut friend = start_with(CHAIN, &key, &[], vec![b.address()]).await;
+    friend.connected().await;
+    let (answer, ()) = tokio::join!(
+        friend.handle.request(b.id(), vec![1]),
+        b.answer_one(vec![2])
+    );
+    assert_eq!(answer, Ok(vec![2]));
+}
+
+/// gossipsub puts more ids into an IHAVE than it reads of one, unless told otherwise; peers outside the mesh then break off for good.
+#[tokio::test]
+async fn a_busy_network_wider_than_a_mesh_does_not_fall_apart() {
+    let hub = start(&[TCP], vec![]).await;
+    let mut leaves = Vec::new();
+    for _ in 0..16 {
+        let mut leaf = start(&[], vec![hub.address()]).await;
+        leaf.connected().await;
+        leaves.push(tokio::spawn(async move {
+            while leaf.gossip(Verdict::Accept).await != b"last" {}
+        }));
+    }
+    for i in 0..3000u32 {
+        let message = i.to_le_bytes().to_vec();
+        hub.handle
+            .publish_bytes(Topic::Vote, message)
+            .await
+            .unwrap();
+        if i % 16 == 0 {
+            sleep(Duration::from_millis(10)).await;
+        }
+    }
+    sleep(A_WHILE).await;
+    hub.handle
+        .publish_bytes(Topic::Vote, b"last".to_vec())
+        .await
+        .unwrap();
+    for leaf in leaves {
+        leaf.await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn a_taken_port_is_a_clear_error() {
     let a = start(&[TCP], vec![]).await;

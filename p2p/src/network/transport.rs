@@ -1,21 +1,22 @@
 //! The swarm: transports, their windows, and the protocols that run over them.
 //!
-//! Bound: a connection buffers at most [`STREAMS`] × 256 KiB under yamux at its smallest window, or
-//! [`QUIC_CONNECTION_BYTES`] under QUIC; [`super::limits`] bounds the connections.
+//! Bound: a connection buffers at most what [`super::muxer`] says under yamux, or [`QUIC_CONNECTION_BYTES`] under QUIC;
+//! [`super::limits`] bounds the connections. Should the process hold [`MAX_MEMORY`] nevertheless, none is added.
 
 use super::{
     codec::FrameCodec,
     gossip::{self, Gossip},
-    limits::{self, PerAddress},
+    limits::{Limits, Reserved},
+    muxer,
     topic::Names,
 };
 use libp2p::{
-    StreamProtocol, Swarm, SwarmBuilder, allow_block_list, connection_limits, identify,
+    StreamProtocol, Swarm, SwarmBuilder, allow_block_list, identify,
     identity::Keypair,
     kad::{self, store::MemoryStore},
-    noise, ping, request_response,
+    memory_connection_limits, noise, ping, request_response,
     swarm::NetworkBehaviour,
-    tcp, yamux,
+    tcp,
 };
 use std::{num::NonZeroUsize, time::Duration};
 
@@ -25,10 +26,10 @@ pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// A connection that no protocol uses is closed.
 pub(crate) const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
-/// Streams per connection: gossip 2, kad and identify a few, requests [`REQUEST_STREAMS`].
-pub(crate) const STREAMS: u32 = 48;
 /// Requests under way on one connection, both directions.
 pub(crate) const REQUEST_STREAMS: usize = 16;
+/// Share of the machine's memory above which no connection is added.
+pub(crate) const MAX_MEMORY: f64 = 0.9;
 /// Unread bytes of one QUIC stream.
 pub(crate) const QUIC_STREAM_BYTES: u32 = 256 << 10;
 /// Unread bytes of one QUIC connection.
@@ -50,8 +51,8 @@ const KAD_REFRESH: Duration = Duration::from_secs(30);
 #[derive(NetworkBehaviour)]
 pub(super) struct Protocols {
     pub(super) banned: allow_block_list::Behaviour<allow_block_list::BlockedPeers>,
-    pub(super) limits: connection_limits::Behaviour,
-    pub(super) per_address: PerAddress,
+    pub(super) limits: Limits,
+    pub(super) memory: memory_connection_limits::Behaviour,
     pub(super) gossip: Gossip,
     pub(super) requests: request_response::Behaviour<FrameCodec>,
     pub(super) identify: identify::Behaviour,
@@ -60,12 +61,16 @@ pub(super) struct Protocols {
 }
 
 /// Builds the swarm; it listens nowhere yet.
-pub(super) fn swarm(identity: &Keypair, names: &Names) -> Result<Swarm<Protocols>, String> {
+pub(super) fn swarm(
+    identity: &Keypair,
+    names: &Names,
+    reserved: Reserved,
+) -> Result<Swarm<Protocols>, String> {
     let protocols = Protocols {
         banned: allow_block_list::Behaviour::default(),
-        limits: limits::connection_limits(),
-        per_address: PerAddress::default(),
-        gossip: gossip::behaviour(identity, names)?,
+        gossip: gossip::behaviour(identity, names, &reserved)?,
+        limits: Limits::new(reserved),
+        memory: memory_connection_limits::Behaviour::with_max_percentage(MAX_MEMORY),
         requests: requests(names.request().map_err(|e| e.to_string())?),
         identify: identify::Behaviour::new(
             identify::Config::new(names.identify(), identity.public())
@@ -86,12 +91,12 @@ pub(super) fn swarm(identity: &Keypair, names: &Names) -> Result<Swarm<Protocols
         .with_tcp(
             tcp::Config::default().nodelay(true),
             noise::Config::new,
-            yamux_config,
+            muxer::Upgrade::new,
         )
         .map_err(|e| e.to_string())?
         .with_quic_config(|mut quic| {
             quic.handshake_timeout = HANDSHAKE_TIMEOUT;
-            quic.max_concurrent_stream_limit = STREAMS;
+            quic.max_concurrent_stream_limit = muxer::STREAMS;
             quic.max_stream_data = QUIC_STREAM_BYTES;
             quic.max_connection_data = QUIC_CONNECTION_BYTES;
             quic
@@ -107,12 +112,6 @@ pub(super) fn swarm(identity: &Keypair, names: &Names) -> Result<Swarm<Protocols
         .with_connection_timeout(HANDSHAKE_TIMEOUT)
         .build();
     Ok(swarm)
-}
-
-fn yamux_config() -> yamux::Config {
-    let mut config = yamux::Config::default();
-    config.set_max_num_streams(usize::try_from(STREAMS).unwrap_or(usize::MAX));
-    config
 }
 
 fn requests(protocol: StreamProtocol) -> request_response::Behaviour<FrameCodec> {

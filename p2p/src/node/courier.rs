@@ -8,7 +8,8 @@
 //! | question about committed blocks | the store | |
 //! | other question | consensus thread | |
 //!
-//! What does not decode within its cap is rejected here. What finds a full queue is ignored, and nobody is blamed. Bounds:
+//! What does not decode within its cap is rejected here. What finds a full queue is ignored, and nobody is blamed; each sender has its own places
+//! there ([`Place`]). Bounds:
 //! [`MAX_ASKED`] questions of ours under way, [`MAX_READS`] of others that read the store at once.
 
 use super::{
@@ -18,7 +19,7 @@ use super::{
     shared::Shared,
     status::StatusMessage,
 };
-use crate::network::{GossipId, NetworkEvent, Topic, Verdict};
+use crate::network::{GossipId, NetworkEvent, Place, Topic, Verdict};
 use libp2p::PeerId;
 use std::{
     sync::Arc,
@@ -48,6 +49,8 @@ pub(crate) const ANSWER_PATIENCE: Duration = Duration::from_secs(5);
 const STATUS_EVERY: u32 = 2;
 /// Upkeep.
 const UPKEEP: Duration = Duration::from_secs(1);
+/// How long a peer whose answers were lies is kept out.
+pub(crate) const SHUT_OUT: Duration = Duration::from_secs(600);
 /// Room of an answer that encoding adds to its items.
 const FRAME_BYTES: usize = 4096;
 
@@ -81,8 +84,9 @@ impl Courier {
                     source,
                     topic,
                     data,
+                    place,
                 } => {
-                    if let Err(verdict) = self.gossip(&id, source, topic, data) {
+                    if let Err(verdict) = self.gossip(&id, source, (topic, data), place) {
                         self.shared.network.report(id, verdict).await;
                     }
                 }
@@ -143,9 +147,6 @@ impl Courier {
                     return;
                 }
             }
-            for peer in self.shared.peers.pardoned(Instant::now()) {
-                self.shared.network.unban(peer).await;
-            }
         }
     }
 
@@ -154,8 +155,8 @@ impl Courier {
         &self,
         id: &GossipId,
         source: PeerId,
-        topic: Topic,
-        data: Vec<u8>,
+        (topic, data): (Topic, Vec<u8>),
+        place: Place,
     ) -> Result<(), Verdict> {
         match topic {
             Topic::Tx => {
@@ -180,6 +181,7 @@ impl Courier {
                     id: id.clone(),
                     from,
                     message,
+                    place,
                 };
                 if self.jobs.offer(job) {
                     Ok(())
@@ -272,7 +274,9 @@ impl Courier {
                     return;
                 };
                 tried.push(peer);
-                match courier.shared.network.request(peer, data.clone()).await {
+                let answer = courier.shared.network.request(peer, data.clone()).await;
+                courier.shared.peers.answered(&peer, answer.is_ok());
+                match answer {
                     Ok(answer) => {
                         courier.answered(peer, request, answer).await;
                         return;
@@ -304,9 +308,9 @@ impl Courier {
     }
 
     async fn fault(&self, peer: Peer) {
-        if let Some(id) = self.shared.peers.fault(peer, Instant::now()) {
-            tracing::warn!(peer = %id, "banned for a while: its answers did not hold");
-            self.shared.network.ban(id).await;
+        if let Some(id) = self.shared.peers.fault(peer) {
+            tracing::warn!(peer = %id, "shut out for a while: its answers did not hold");
+            self.shared.network.shut_out(id, SHUT_OUT).await;
         }
     }
 }

@@ -13,7 +13,7 @@
 //!
 //! Bounds: [`JOB_QUEUE`]; what does not fit is dropped by the sender (gossip is repeated by votes requests, answers are asked again).
 
-use crate::network::{GossipId, Verdict as GossipVerdict};
+use crate::network::{GossipId, Place, Verdict as GossipVerdict};
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::{
@@ -46,6 +46,8 @@ pub(super) enum Job {
         id: GossipId,
         from: Peer,
         message: Message,
+        /// Its sender's in this queue.
+        place: Place,
     },
     /// An answer to a question of ours.
     Response {
@@ -200,7 +202,12 @@ impl<A: Application, S: Shell<A>> Driver<A, S> {
 
     fn job(&mut self, job: Job) -> Result<(), Halted> {
         match job {
-            Job::Gossip { id, from, message } => {
+            Job::Gossip {
+                id,
+                from,
+                message,
+                place: _held,
+            } => {
                 let verdict = match self.step(Input::Gossip { from, message })? {
                     Verdict::Accept => GossipVerdict::Accept,
                     Verdict::Ignore(_) => GossipVerdict::Ignore,

@@ -117,7 +117,7 @@ impl NodeHandle {
     pub(super) async fn open_doors(
         &mut self,
         api: Option<ApiSection>,
-        agent: Option<PathBuf>,
+        home: Option<PathBuf>,
         addresses: Option<PathBuf>,
     ) -> Result<(), NodeError> {
         if let Some(config) = api {
@@ -126,7 +126,7 @@ impl NodeHandle {
             };
             let stop = self.stop.subscribe();
             let shared = Arc::clone(&self.shared);
-            self.api = Some(api::serve(config, agent, shared, submitter, stop).await?);
+            self.api = Some(api::serve(config, home, shared, submitter, stop).await?);
         }
         if let Some(path) = addresses {
             let addresses = Addresses {

@@ -86,8 +86,8 @@ pub struct NodeConfig {
     pub bootstrap: Vec<Multiaddr>,
     /// The HTTP API, if it is to be served.
     pub api: Option<ApiSection>,
-    /// The home whose agent key the API signs with for whoever shows the home's token; `None` where it signs nothing.
-    pub agent: Option<PathBuf>,
+    /// The home whose token the API obeys, and whose agent key it signs with, if there is one; `None` where it does neither.
+    pub home: Option<PathBuf>,
     /// Where to write the bound addresses ([`crate::config::Addresses`]), if anywhere.
     pub addresses: Option<PathBuf>,
 }
@@ -156,7 +156,7 @@ impl Node {
             listen,
             bootstrap,
             api,
-            agent,
+            home,
             addresses,
         } = config;
         let chain_id = genesis.chain_id();
@@ -202,7 +202,7 @@ impl Node {
                 return Err(error);
             }
         };
-        if let Err(error) = handle.open_doors(api, agent, addresses).await {
+        if let Err(error) = handle.open_doors(api, home, addresses).await {
             handle.shutdown().await;
             return Err(error);
         }

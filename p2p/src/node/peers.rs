@@ -1,12 +1,11 @@
 //! Connected peers as the node sees them: a number for the engine, how far they say they are, and how often they lied.
 //!
-//! Bounds: [`MAX_ROWS`], more than the network lets connect; [`MAX_SUSPECTS`] peers with faults remembered; bans end after [`BAN`].
+//! Bounds: [`MAX_ROWS`], more than the network lets connect; [`MAX_SUSPECTS`] peers with faults remembered.
 
 use libp2p::PeerId;
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::BTreeMap,
     sync::{Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
 };
 use tender_consensus::engine::Peer;
 use tender_wire::Height;
@@ -15,8 +14,6 @@ use tender_wire::Height;
 pub(crate) const MAX_ROWS: usize = 1024;
 /// Lies after which a peer is dropped. The first may be a fault in transit or in our own timing.
 pub(crate) const FAULTS: u32 = 3;
-/// How long it is kept out.
-pub(crate) const BAN: Duration = Duration::from_secs(600);
 /// Peers whose faults are remembered.
 pub(crate) const MAX_SUSPECTS: usize = 1024;
 
@@ -30,13 +27,14 @@ struct Rows {
     by_number: BTreeMap<u64, PeerId>,
     numbered: u64,
     faults: BTreeMap<PeerId, u32>,
-    banned: VecDeque<(Instant, PeerId)>,
     turn: usize,
 }
 
 struct Row {
     number: u64,
     height: Height,
+    /// Questions it left unanswered since it last answered one.
+    unanswered: u32,
 }
 
 impl Peers {
@@ -59,6 +57,7 @@ impl Peers {
             Row {
                 number,
                 height: Height(0),
+                unanswered: 0,
             },
         );
         Peer(number)
@@ -79,6 +78,16 @@ impl Peers {
         }
     }
 
+    /// A peer answered a question, or did not.
+    pub(super) fn answered(&self, id: &PeerId, answered: bool) {
+        if let Some(row) = self.lock().by_id.get_mut(id) {
+            row.unanswered = match answered {
+                true => 0,
+                false => row.unanswered.saturating_add(1),
+            };
+        }
+    }
+
     /// The greatest height that more than a third of the connected peers announced: one among three or more is not believed.
     pub(super) fn best(&self, connected: impl Iterator<Item = PeerId>) -> Height {
         let rows = self.lock();
@@ -90,7 +99,8 @@ impl Peers {
     }
 
     /// Whom to ask: the first of `prefer` that is connected, else one that says it is at `height` or beyond, else anyone;
-    /// never one of `tried`. Turns go round among equals.
+    /// never one of `tried`. Turns go round among those that left the fewest questions unanswered, so that many who never answer do not
+    /// keep a few who do from being asked.
     pub(super) fn choose(
         &self,
         prefer: &[Peer],
@@ -110,12 +120,17 @@ impl Peers {
         } else {
             ahead
         };
+        let fewest = choice.iter().map(|(_, row)| row.unanswered).min();
+        let choice: Vec<_> = choice
+            .into_iter()
+            .filter(|(_, row)| Some(row.unanswered) == fewest)
+            .collect();
         let turn = rows.turn.checked_rem(choice.len())?;
         choice.get(turn).map(|(id, _)| **id)
     }
 
-    /// Counts a lie; gives the peer to ban if it was one too many.
-    pub(super) fn fault(&self, peer: Peer, now: Instant) -> Option<PeerId> {
+    /// Counts a lie; gives the peer to shut out if it was one too many.
+    pub(super) fn fault(&self, peer: Peer) -> Option<PeerId> {
         let mut rows = self.lock();
         let id = *rows.by_number.get(&peer.0)?;
         if rows.faults.len() >= MAX_SUSPECTS && !rows.faults.contains_key(&id) {
@@ -127,21 +142,7 @@ impl Peers {
             return None;
         }
         rows.faults.remove(&id);
-        rows.banned.push_back((now, id));
         Some(id)
-    }
-
-    /// Peers whose ban is over.
-    pub(super) fn pardoned(&self, now: Instant) -> Vec<PeerId> {
-        let mut rows = self.lock();
-        let mut pardoned = Vec::new();
-        while let Some((since, id)) = rows.banned.front().copied()
-            && now.saturating_duration_since(since) >= BAN
-        {
-            rows.banned.pop_front();
-            pardoned.push(id);
-        }
-        pardoned
     }
 
     fn lock(&self) -> MutexGuard<'_, Rows> {
@@ -194,19 +195,42 @@ mod tests {
         assert_eq!(best(&ids), Height(7), "two of six are a third");
     }
 
+    /// THREATS B20: however many never answer, one that does is found.
     #[test]
-    fn b13_a_third_lie_bans_for_a_while() {
+    fn those_who_answer_are_asked_before_those_who_do_not() {
+        let peers = Peers::default();
+        let ids: Vec<_> = (0..100).map(|_| PeerId::random()).collect();
+        for id in &ids {
+            peers.number(*id);
+            peers.announced(id, Height(9));
+        }
+        let honest = ids[42];
+        let mut asked = 0;
+        while peers.choose(&[], Height(5), &[]) != Some(honest) {
+            asked += 1;
+            assert!(asked < 200);
+        }
+        for id in ids.iter().filter(|id| **id != honest) {
+            peers.answered(id, false);
+        }
+        for _ in 0..100 {
+            assert_eq!(peers.choose(&[], Height(5), &[]), Some(honest));
+        }
+        assert_ne!(peers.choose(&[], Height(5), &[honest]), Some(honest));
+        peers.answered(&honest, false);
+        peers.answered(&honest, false);
+        assert_ne!(peers.choose(&[], Height(5), &[]), Some(honest));
+    }
+
+    #[test]
+    fn b13_a_third_lie_is_one_too_many() {
         let peers = Peers::default();
         let id = PeerId::random();
         let number = peers.number(id);
-        let now = Instant::now();
-        assert_eq!(peers.fault(number, now), None);
+        assert_eq!(peers.fault(number), None);
         peers.gone(&id); // reconnecting does not clean the slate
         let number = peers.number(id);
-        assert_eq!(peers.fault(number, now), None);
-        assert_eq!(peers.fault(number, now), Some(id));
-        assert!(peers.pardoned(now).is_empty());
-        assert_eq!(peers.pardoned(now + BAN), [id]);
-        assert!(peers.pardoned(now + BAN).is_empty());
+        assert_eq!(peers.fault(number), None);
+        assert_eq!(peers.fault(number), Some(id));
     }
 }

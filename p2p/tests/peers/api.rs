@@ -1,12 +1,15 @@
 //! The API as programs see it: answers, refusals, and what it does not let in.
 
 use crate::{
-    net::{Net, PATIENCE, config, credential, follower_keys, holds},
+    net::{Net, PATIENCE, config, credential, eventually, follower_keys, holds},
     openapi::Described,
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use std::io::{Read as _, Write as _};
+use std::{
+    io::{Read as _, Write as _},
+    path::Path,
+};
 use tender_auction::{
     audit::Audit,
     scenario::{ISSUERS, OPENER, key},
@@ -14,11 +17,13 @@ use tender_auction::{
 use tender_circuits::{IssuerIndex, placed};
 use tender_consensus::{block::CommittedBlock, tx::TxBytes};
 use tender_p2p::{
+    agent::client::Client,
     api::{
         MAX_BODY_BYTES,
         types::{Account, ApiError, BlockInfo, LeafPath, Status, Submitted, TxStatus},
     },
-    config::{Addresses, ApiSection},
+    cli::place::Place,
+    config::{Addresses, ApiSection, Home},
     node::{Node, NodeHandle},
 };
 use tender_wire::{FieldBytes, Height, TxHash, decode};
@@ -207,7 +212,7 @@ async fn what_is_submitted_is_found_again_and_what_is_wrong_is_named() {
             "POST",
             "/v1/admin/peers/nobody/ban",
             vec![],
-            (400, "bad_request"),
+            (401, "no_token"),
         ),
     ] {
         let (status, code) = refused(node, method, path, body).await;
@@ -315,6 +320,54 @@ async fn b22_web_pages_strangers_and_open_doors_are_kept_out() {
     let answer = refused(&follower, "POST", "/v1/auctions", vec![]).await;
     assert_eq!(answer, (405, "wrong_method".into()));
     follower.shutdown().await;
+}
+
+/// THREATS D, B22: whom a peer talks to is its owner's to say.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn peers_are_listed_and_banned_for_whoever_shows_the_token_alone() {
+    let net = Net::start("owner", 4).await;
+    let (node, other) = (&net.nodes[0], &net.nodes[1]);
+    let home = net.dirs[0].path().to_path_buf();
+    let bearer = |home: &Path| {
+        let token = std::fs::read_to_string(Home::at(home).api_token()).unwrap();
+        &*Box::leak(format!("Bearer {}", token.trim()).into_boxed_str())
+    };
+    let (mine, theirs) = (bearer(&home), bearer(net.dirs[1].path()));
+    let ban = format!("/v1/admin/peers/{}/ban", other.peer_id());
+    let unban = format!("/v1/admin/peers/{}/unban", other.peer_id());
+    for shown in [&[][..], &[("authorization", theirs)]] {
+        for (method, path) in [
+            ("GET", "/v1/admin/peers"),
+            ("POST", &*ban),
+            ("POST", &*unban),
+        ] {
+            let (status, body) = send(node, method, path, shown, vec![]).await;
+            let error: ApiError = serde_json::from_slice(&body).unwrap();
+            assert_eq!((status, error.code.as_str()), (401, "no_token"), "{path}");
+        }
+    }
+    let mine = [("authorization", mine)];
+    let nobody = "/v1/admin/peers/nobody/ban";
+    assert_eq!(send(node, "POST", nobody, &mine, vec![]).await.0, 400);
+
+    // And by the command line.
+    let at = Place {
+        home: Some(home),
+        api: node.api_url(),
+    };
+    let client = Client::new(&at.api.clone().unwrap());
+    let (client, token) = (&client, at.api_token().unwrap());
+    let (other, token) = (other.peer_id(), &token);
+    let is_listed = || {
+        let id = other.to_string();
+        let listed = tokio::task::block_in_place(|| client.peers(token).unwrap());
+        listed.iter().any(|peer| peer.peer_id == id)
+    };
+    eventually("connected", is_listed).await;
+    tokio::task::block_in_place(|| client.ban(&other, token).unwrap());
+    eventually("dropped", || !is_listed()).await;
+    tokio::task::block_in_place(|| client.unban(&other, token).unwrap());
+    eventually("back", is_listed).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

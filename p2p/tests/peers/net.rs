@@ -1,7 +1,10 @@
 //! A network of peers for tests: over loopback and real disks, in temporary directories.
 
 use libp2p::{Multiaddr, identity::Keypair};
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 use tempfile::TempDir;
 use tender_auction::{
     genesis::Genesis,
@@ -11,11 +14,11 @@ use tender_auction::{
 };
 use tender_consensus::params::Params;
 use tender_p2p::{
-    config::ApiSection,
+    config::{ApiSection, Config, Home},
     node::{Chain, Node, NodeConfig, NodeHandle, NodeKeys, ValidatorKeys},
 };
 use tender_wire::{FieldBytes, Height};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 /// No step takes longer, even on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -52,6 +55,11 @@ pub fn credential(genesis: &Genesis, sequence: u64) -> Vec<u8> {
 
 /// Where a peer of a test lives and whom it knows.
 pub fn config(genesis: &Genesis, dir: &Path, bootstrap: Vec<Multiaddr>) -> NodeConfig {
+    // A home like any other, but for its keys: they come from the test.
+    let home = Home::at(dir);
+    if !home.config().exists() {
+        Config::default().create(&home.config()).unwrap();
+    }
     NodeConfig {
         genesis: genesis.clone(),
         data: dir.join("data"),
@@ -61,7 +69,7 @@ pub fn config(genesis: &Genesis, dir: &Path, bootstrap: Vec<Multiaddr>) -> NodeC
             listen: "127.0.0.1:0".parse().unwrap(),
             ..ApiSection::default()
         }),
-        agent: None,
+        home: Some(dir.to_path_buf()),
         addresses: Some(dir.join("addresses.json")),
     }
 }
@@ -95,10 +103,13 @@ pub struct Net {
 
 impl Net {
     pub async fn start(name: &str, validators: usize) -> Net {
+        Net::of(genesis(name, validators)).await
+    }
+
+    pub async fn of(genesis: Genesis) -> Net {
         log();
-        let genesis = genesis(name, validators);
         let (mut dirs, mut nodes, mut addresses) = (Vec::new(), Vec::new(), Vec::new());
-        for i in 0..validators {
+        for i in 0..genesis.validators.len() {
             let dir = tempfile::tempdir().unwrap();
             let config = config(&genesis, dir.path(), addresses.clone());
             let node = Node::start(config, validator_keys(i)).await.unwrap();
@@ -135,6 +146,15 @@ pub async fn until(node: &NodeHandle, what: &str, mut fits: impl FnMut(&Chain) -
     reached
         .unwrap_or_else(|_| panic!("not in time: {what}, at height {}", node.chain().height))
         .unwrap();
+}
+
+/// Waits until something is so.
+pub async fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !is_so() {
+        assert!(started.elapsed() < PATIENCE, "not in time: {what}");
+        sleep(Duration::from_millis(50)).await;
+    }
 }
 
 /// Waits until this many credentials are on the peer's chain.
