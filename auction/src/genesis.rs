@@ -9,7 +9,7 @@ use tender_consensus::{
     validators::{Validator, ValidatorSet, ValidatorSetError},
 };
 use tender_wire::{
-    ChainId, Power, PublicKey, SignatureError, Tag, TimeMs, Wire, hash_of, text::is_plain,
+    ChainId, Power, PublicKey, SignatureError, Tag, TimeMs, Wire, encode, hash_of, text::is_plain,
 };
 
 /// Format version of the genesis document and of every structure under it.
@@ -173,6 +173,12 @@ pub enum GenesisError {
         /// What is wrong with it.
         error: TypeError,
     },
+    /// A document longer than anybody reads.
+    #[error("the document has {found} bytes in canonical form, at most {max} are read", max = Genesis::MAX_BYTES)]
+    TooLong {
+        /// Its length.
+        found: usize,
+    },
     /// Less than one share for each member.
     #[error(
         "open_budget is {found}, must be {least} to {most}: every bid costs a share per validator"
@@ -231,6 +237,10 @@ impl Genesis {
         check_openers(&self.openers)?;
         count("types", self.types.len(), 0, MAX_TYPES)?;
         ascending("types", &self.types, |t| (t.name.clone(), t.version))?;
+        let found = encode(self).len();
+        if found > Genesis::MAX_BYTES {
+            return Err(GenesisError::TooLong { found });
+        }
         self.types
             .iter()
             .try_for_each(|record| check_type(record, self.allow_insecure_setup))

@@ -6,10 +6,15 @@
 use crate::clearing::PaymentRule;
 use serde::{Deserialize, Serialize};
 use tender_circuits::{Claim, EvidenceKind, IssuerMask};
+use tender_consensus::params::MAX_TX_BYTES;
 use tender_wire::{
-    AuctionId, ChainId, Digest, Price, PublicKey, Tag, TypeId, UnixTime, hash, text::is_plain,
+    AuctionId, ChainId, Digest, Price, PublicKey, Tag, TypeId, UnixTime, encode, hash,
+    text::is_plain,
 };
 
+/// Longest encoding of an auction, in bytes: what a transaction holds beside its signer, number, signature and two variants. Nobody reaches
+/// all the other limits within it: 1024 tasks fit under names of nine bytes, 550 under the longest.
+pub const MAX_SPEC_BYTES: usize = MAX_TX_BYTES - 112;
 /// Most classes of one auction: each is a market of its own to clear.
 pub const MAX_CLASSES: usize = 64;
 /// Most tasks of one auction: bounds the outcome records of one block.
@@ -223,7 +228,14 @@ impl AuctionSpec {
                 });
             }
         }
-        within("the number of units", units, 1, MAX_UNITS.into())
+        within("the number of units", units, 1, MAX_UNITS.into())?;
+        let bytes = encode(self).len() as u64;
+        within(
+            "the auction's size in bytes",
+            bytes,
+            1,
+            MAX_SPEC_BYTES as u64,
+        )
     }
 }
 

@@ -185,19 +185,19 @@ limits! {
         tender_wire::merkle::MAX_DEPTH, "siblings of a path": "the path proves nothing";
             "a list of 2^32 leaves"; a_path_has_so_many_siblings_and_no_more.
         tender_auction::transaction::Transaction::MAX_BYTES, "bytes": "refused unread";
-            "that of transactions"; owed.
+            "that of transactions"; documents_above_their_caps_are_refused_unread.
         tender_auction::genesis::Genesis::MAX_BYTES, "bytes": "genesis is refused";
-            "a document people hand round"; owed.
+            "a document people hand round"; a_genesis_document_fits_its_cap.
         tender_auction::outcome::OutcomeRecord::MAX_BYTES, "bytes": "refused unread";
-            "four evidences of the largest claims"; owed.
+            "four evidences of the largest claims"; documents_above_their_caps_are_refused_unread.
         tender_auction::clearing::Witness::MAX_BYTES, "bytes": "refused unread";
-            "an index for every entry of the largest market"; owed.
+            "an index for every entry of the largest market"; documents_above_their_caps_are_refused_unread.
         tender_auction::market::witness::AuctionWitness::MAX_BYTES, "bytes": "the block is invalid";
-            "an index for every unit, below half of the smallest block, so that every auction clears"; owed.
+            "an index for every unit, below half of the smallest block, so that every auction clears"; documents_above_their_caps_are_refused_unread.
         tender_auction::seal::Sealed::MAX_BYTES, "bytes": "refused unread";
-            "a share for every member of the largest committee, and the largest body"; owed.
+            "a share for every member of the largest committee, and the largest body"; documents_above_their_caps_are_refused_unread.
         tender_auction::market::MarketState::MAX_BYTES, "bytes": "refused unread";
-            "a full registry and 2^16 sealed bids are below it"; owed.
+            "a full registry and 2^16 sealed bids are below it"; documents_above_their_caps_are_refused_unread.
         tender_circuits::CapabilityType::MAX_BYTES, "bytes": "refused unread";
             "the largest schema and key"; records_above_their_caps_are_refused_unread.
         tender_circuits::ClaimSchema::MAX_BYTES, "bytes": "refused unread";
@@ -243,57 +243,59 @@ limits! {
 
     Market "Genesis, auctions, bids, governance: what transactions may do" {
         tender_auction::genesis::MAX_VALIDATORS, "validators": "genesis, or the change, is refused";
-            "sealing costs 32 bytes a member and bid"; owed.
+            "sealing costs 32 bytes a member and bid"; genesis_holds_so_much_and_no_more.
         tender_auction::genesis::MAX_ISSUERS, "issuers ever": "genesis, or the change, is refused";
-            "an evidence names them by bits of a u64"; owed.
+            "an evidence names them by bits of a u64"; genesis_holds_so_much_and_no_more.
         tender_auction::genesis::MAX_QUOTA, "leaves of one issuer": "genesis, or the change, is refused; a leaf above the issuer's own quota likewise";
-            "de-listing zeroes them all in one block, half a millisecond each"; owed.
+            "de-listing zeroes them all in one block, half a millisecond each"; an_issuer_posts_its_quota_and_no_more.
         tender_auction::genesis::MAX_TYPES, "capability types ever": "genesis, or the change, is refused";
-            "each is a key that every peer prepares"; owed.
+            "each is a key that every peer prepares"; governance_adds_so_many_and_no_more.
         tender_auction::genesis::MAX_OPEN_BUDGET, "shares that opening an auction may cost": "genesis is refused; a bid above the auction's share of it likewise";
-            "2^16 bids of a committee of one, some seconds of work"; owed.
+            "2^16 bids of a committee of one, some seconds of work"; an_auction_admits_as_many_bids_as_may_be_opened_and_no_more.
         tender_auction::genesis::MAX_OPENERS, "keys on the openers' list": "genesis, or the change, is refused";
-            "a list people agree on"; owed.
+            "a list people agree on"; genesis_holds_so_much_and_no_more.
+        tender_auction::task::MAX_SPEC_BYTES, "bytes of an auction": "the auction is refused, before it is signed";
+            "what a transaction holds"; the_largest_of_everything_fits_a_transaction.
         tender_auction::task::MAX_CLASSES, "classes of an auction": "the auction is refused";
-            "each is a market of its own to clear"; owed.
+            "each is a market of its own to clear"; an_auction_holds_so_much_and_no_more.
         tender_auction::task::MAX_TASKS, "tasks of an auction": "the auction is refused";
-            "bounds the outcome records of a block"; owed.
+            "bounds the outcome records of a block"; an_auction_holds_so_much_and_no_more.
         tender_auction::task::MAX_QUANTITY, "units of a task": "the auction is refused";
-            "each unit is served by another bid"; owed.
+            "each unit is served by another bid"; an_auction_holds_so_much_and_no_more.
         tender_auction::task::MAX_UNITS, "units of an auction": "the auction is refused";
-            "each is an outcome record and four bytes of a witness"; owed.
+            "each is an outcome record and four bytes of a witness"; an_auction_holds_so_much_and_no_more.
         tender_auction::task::MAX_REQUIREMENTS, "requirements of a class, evidences of a bid": "the auction, or the bid, is refused";
-            "each is a proof to verify"; owed.
+            "each is a proof to verify"; a_bid_holds_so_much_and_no_more.
         tender_auction::task::MAX_ENTRIES, "entries of a bid": "the auction is refused";
-            "every bid is padded to as many"; owed.
+            "every bid is padded to as many"; an_auction_holds_so_much_and_no_more.
         tender_auction::task::MAX_SLOTS, "slots of a bid in a class": "the bid is refused";
-            "a bid serves at most one unit of a task"; owed.
+            "a bid serves at most one unit of a task"; a_bid_holds_so_much_and_no_more.
         tender_auction::task::MAX_PRICE, "smallest units": "the auction is refused; a bid above its task's reserve is void";
-            "sums over the largest market stay far within 128 bits"; owed.
+            "sums over the largest market stay far within 128 bits"; an_auction_holds_so_much_and_no_more.
         tender_auction::task::MAX_NAME_BYTES, "bytes of a title or name": "the auction, or genesis, is refused";
-            "it is shown in one line"; owed.
+            "it is shown in one line"; an_auction_holds_so_much_and_no_more.
         tender_auction::task::MAX_WINDOW_BLOCKS, "blocks of a window": "the auction is refused";
-            "a live auction holds one of few places"; owed.
+            "a live auction holds one of few places"; an_auction_holds_so_much_and_no_more.
         tender_auction::bid::MAX_SEQUENCE, "bids of one machine in an auction": "the bid is refused";
-            "a replaced bid leaves a record"; owed.
+            "a replaced bid leaves a record"; a_bid_holds_so_much_and_no_more.
         tender_auction::seal::MAX_COMMITTEE, "keys a bid is sealed to": "nothing is sealed, nothing opens";
             "4 KiB a bid, and the work of opening it"; committees_are_bounded_and_their_keys_are_points.
         tender_auction::seal::MAX_BID_ENTRIES, "entries of a sealed body": "nothing is sealed; the bid is void";
-            "that of auctions"; owed.
+            "that of auctions"; a_bid_holds_so_much_and_no_more.
         tender_auction::seal::MAX_BODY_BYTES, "bytes of a sealed body": "nothing is sealed; the bid is malformed";
             "the largest padded plaintext and its tag"; sealed_bids_are_bounded.
         tender_auction::clearing::MAX_PRICE, "smallest units": "the market is refused";
-            "sums and products of a whole market fit 128 bits"; owed.
+            "sums and products of a whole market fit 128 bits"; a_market_holds_so_much_and_no_more.
         tender_auction::clearing::MAX_TASKS, "tasks of a market": "the market is refused";
-            "bounds the witness"; owed.
+            "bounds the witness"; a_market_holds_so_much_and_no_more.
         tender_auction::clearing::MAX_BIDS, "bids of a market": "the market is refused";
-            "the sealing budget admits no more"; owed.
+            "the sealing budget admits no more"; a_market_holds_so_much_and_no_more.
         tender_auction::clearing::MAX_ENTRIES, "entries of a market": "the market is refused";
-            "bounds memory, witness and sums"; owed.
+            "bounds memory, witness and sums"; the_largest_market_clears.
         tender_auction::clearing::MAX_NONCES, "nonces tried for one optimum": "the market cannot be cleared";
-            "each fails with a probability below 2^-36"; owed.
+            "each fails with a probability below 2^-36"; every_small_market_clears_as_enumeration_says.
         tender_auction::market::admission::MAX_LEASE_SECONDS, "s from the last window to the lease's end": "the auction is refused";
-            "bounds how long a reservation is kept"; owed.
+            "bounds how long a reservation is kept"; leases_are_so_long_and_no_longer.
         tender_auction::market::auction::MAX_AUCTION_ENTRIES, "entries of an auction, replaced bids included": "the bid is refused";
             "they clear in one block, and each leaves half a kilobyte"; no_auction_takes_in_more_than_can_be_opened_and_cleared.
         tender_auction::market::auction::MAX_CLEARING_WORK, "units times entries of an auction": "the bid is refused";
@@ -305,27 +307,27 @@ limits! {
         tender_auction::market::witness::MAX_CLEARINGS, "cleared auctions remembered": "the oldest is forgotten and cleared anew if needed";
             "what one block can clear, twice over"; the_oldest_goes_first_and_the_bound_holds.
         tender_auction::market::settle::MAX_RUNNERS_UP, "runners-up of a task": "loses its place in the queue";
-            "who comes next when a winner does not accept"; owed.
+            "who comes next when a winner does not accept"; so_many_runners_up_are_kept_and_no_more.
         tender_auction::market::state::MAX_SIGNERS, "signers ever": "a new signer's transaction is refused";
-            "a number that was used may never be forgotten"; owed.
+            "a number that was used may never be forgotten"; the_chain_remembers_so_many_signers_and_no_more.
         tender_auction::market::state::MAX_LIVE_PER_OPENER, "live auctions of an opener": "the auction is refused";
-            "no opener may lock out the others"; openers_have_a_limit_of_live_auctions.
+            "no opener may lock out the others"; openers_hold_so_many_auctions_and_no_more.
         tender_auction::market::state::MAX_LIVE, "live auctions": "the auction is refused";
-            "bounds openings and clearings"; owed.
+            "bounds openings and clearings"; openers_hold_so_many_auctions_and_no_more.
         tender_auction::market::state::MAX_SETTLED, "cleared auctions whose assignments run": "the auction is refused";
-            "bounds the state that long leases hold"; owed.
+            "bounds the state that long leases hold"; openers_hold_so_many_auctions_and_no_more.
         tender_auction::market::state::MAX_SETTLED_PER_OPENER, "of those, one opener's": "the auction is refused";
-            "no opener may lock out the others"; owed.
+            "no opener may lock out the others"; openers_hold_so_many_auctions_and_no_more.
         tender_auction::market::registry::MAX_ROOTS, "registry roots that stay good": "the oldest goes; bids under it are refused or suspended";
-            "a proof stays usable for 17 minutes of one change a second"; owed.
+            "a proof stays usable for 17 minutes of one change a second"; so_many_roots_stay_good_and_no_more.
         tender_auction::market::registry::MAX_REVOKED_SERIALS, "attestations an issuer revokes": "the revocation is refused";
-            "bounds the table; de-listing the issuer revokes all"; owed.
+            "bounds the table; de-listing the issuer revokes all"; an_issuer_revokes_so_many_attestations_and_no_more.
         tender_auction::market::governance::MAX_OPEN_PROPOSALS, "open proposals of a validator": "the approval is refused";
-            "each is kept whole until it passes or expires"; owed.
+            "each is kept whole until it passes or expires"; a_validator_opens_so_many_proposals_and_no_more.
         tender_auction::market::governance::MAX_PROPOSAL_LIFE, "blocks to a proposal's expiry": "the approval is refused";
-            "a proposal that passed is remembered until then"; owed.
+            "a proposal that passed is remembered until then"; a_validator_opens_so_many_proposals_and_no_more.
         tender_auction::market::governance::MAX_WAITING, "changes of the validator set that wait": "the change is dropped";
-            "one takes effect per height"; owed.
+            "one takes effect per height"; so_many_set_changes_wait_and_no_more.
         tender_auction::market::opening::MAX_OPENINGS, "opened bids remembered": "the oldest is forgotten and opened anew if needed";
             "as many as the largest auction admits"; the_oldest_goes_first_and_the_bound_holds.
         tender_auction::market::verifier::MAX_VERDICTS, "good proofs remembered": "the oldest is forgotten and verified anew if needed";
@@ -676,13 +678,13 @@ limits! {
         crate::documents::prices::MAX_PERCENT, "percent": "the price file is refused";
             "a thousand times the plain price"; owed.
         tender_auction::certificate::MAX_FILE_BYTES, "bytes of a certificate": "the file is refused";
-            "1,000 set changes of a hundred validators"; owed.
+            "1,000 set changes of a hundred validators"; a_certificate_walks_through_so_many_changes_and_no_more.
         tender_auction::certificate::MAX_SET_CHANGES, "set changes of a certificate": "the certificate is refused";
-            "each costs a check of every signature"; owed.
+            "each costs a check of every signature"; a_certificate_walks_through_so_many_changes_and_no_more.
         tender_auction::checkpoint::MAX_HEADERS, "headers up to a checkpoint": "the file is refused";
-            "three hours of a block a second"; owed.
+            "three hours of a block a second"; a_headers_file_holds_so_many_and_no_more.
         tender_auction::checkpoint::MAX_FILE_BYTES, "bytes of a headers file": "the file is refused";
-            "10,000 headers of 1.2 KiB"; owed.
+            "10,000 headers of 1.2 KiB"; a_headers_file_holds_so_many_and_no_more.
         crate::agent::prover::MAX_KEY_FILE_BYTES, "bytes of a proving key": "the file is refused";
             "the largest circuit's"; owed.
         crate::cli::audit::MAX_BLOCKS_BYTES, "bytes of a file of blocks": "the file is refused";

@@ -276,7 +276,7 @@ impl MarketState {
         power.fold(0, u128::saturating_add)
     }
 
-    fn apply_change(&mut self, change: Change, height: Height) {
+    pub(crate) fn apply_change(&mut self, change: Change, height: Height) {
         match change {
             Change::AddType(record) => self.add_type(record),
             Change::AddIssuer(issuer) => self.add_issuer(issuer),

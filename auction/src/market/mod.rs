@@ -30,6 +30,8 @@ pub mod execute;
 pub mod governance;
 pub mod judge;
 pub mod lifecycle;
+#[cfg(test)]
+mod limits;
 pub mod opening;
 pub mod phases;
 pub mod query;
