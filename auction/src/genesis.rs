@@ -18,7 +18,7 @@ pub const VERSION: u16 = 1;
 pub const MAX_VALIDATORS: usize = 100;
 /// Most issuers a chain ever has: an evidence names them by bits of a `u64`.
 pub const MAX_ISSUERS: usize = 64;
-/// Most leaves one issuer may ever post: taking it off the list zeroes them all in one block, half a millisecond each.
+/// Most leaves one issuer may ever post: taking it off the list zeroes them all in one block, less than half a millisecond each.
 pub const MAX_QUOTA: u32 = 4096;
 /// Most capability types a chain ever has.
 pub const MAX_TYPES: usize = 256;

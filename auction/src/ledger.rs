@@ -72,7 +72,7 @@ pub struct Account {
     pub bids: u32,
     /// Leases running.
     pub leases: u32,
-    /// Ended leases that an auction closed before must still count: (height of the release, amounts).
+    /// Ended leases that an auction closed before must still count: (height of the release, amounts), by height.
     pub released: Vec<(Height, Amounts)>,
 }
 
@@ -135,10 +135,8 @@ impl Ledger {
         for ((field, wanted), capacity) in (0u16..).zip(amounts).zip(capacity) {
             let at = |amounts: &Amounts| amounts.get(usize::from(field)).copied().unwrap_or(0);
             let taken = account.map_or(0, |account| {
-                let late = account
-                    .released
-                    .iter()
-                    .filter(|(height, _)| *height > since);
+                let released = account.released.iter().rev(); // noted in order of height
+                let late = released.take_while(|(height, _)| *height > since);
                 late.fold(at(&account.reserved), |sum, (_, amounts)| {
                     sum.saturating_add(at(amounts))
                 })

@@ -58,7 +58,8 @@ pub fn key(name: &str) -> SecretKey {
     SecretKey::from_seed(&mut hash(Tag::Seed, &[b"scenario key", name.as_bytes()]).0)
 }
 
-fn seal_seed(name: &str) -> SealSeed {
+/// The seal seed of a name.
+pub fn seal_seed(name: &str) -> SealSeed {
     SealSeed::from_bytes(&mut hash(Tag::Seed, &[b"scenario seal", name.as_bytes()]).0)
 }
 
@@ -376,7 +377,8 @@ impl Scenario {
         })
     }
 
-    fn commit(&mut self, block: Block) -> &BlockOutcome {
+    /// Goes on from a block that was executed.
+    pub fn commit(&mut self, block: Block) -> &BlockOutcome {
         let root: Digest = block.executed.state_root;
         // Not a real block id: there is no header here. Unique, and bound to the history through the state root.
         let height = block.context.height.0.to_le_bytes();

@@ -179,6 +179,12 @@ pub enum SpecError {
 }
 
 impl AuctionSpec {
+    /// Units wanted, over all tasks.
+    pub fn units(&self) -> usize {
+        let quantities = self.tasks.iter().map(|task| task.quantity as usize);
+        quantities.fold(0, usize::saturating_add)
+    }
+
     /// The rules that need no chain state.
     ///
     /// # Errors

@@ -13,21 +13,23 @@ use tender_auction::{
     market::{ExecutionError, Phase, Refusal},
     scenario::{
         ISSUERS, OPENER, Plan, Scenario, VALIDATORS, amounts, attributes, class, genesis, key,
-        resources_keys, spec, task,
+        resources_keys, seal_seed, spec, task,
     },
-    seal::{CommitteeKey, CommitteeSecret, SealError, SealSeed},
+    seal::{CommitteeKey, CommitteeSecret, SealError},
     task::AuctionSpec,
-    transaction::{Action, SealKeyTx, SealRevealTx, SignedTx, Transaction},
+    transaction::{Action, Change, Proposal, SealKeyTx, SealRevealTx, SignedTx, Transaction},
 };
 use tender_circuits::{
-    Credential, Evidence, IssuerIndex, IssuerMask, ProofBytes, ProofEvidence, asset_of,
+    CapabilityType, Credential, Evidence, IssuerIndex, IssuerMask, ProofBytes, ProofEvidence,
+    asset_of,
     attacks::{forge, rerandomise},
+    capability::Setup,
     placed,
     prove::ProveError,
     schema::FieldValue,
 };
 use tender_consensus::{application::Payload, tx::TxBytes};
-use tender_wire::{AuctionId, UnixTime};
+use tender_wire::{AuctionId, Digest, Height, UnixTime};
 
 const CLAIM: &[(&str, u64)] = &[("cpu_milli", 8_000), ("memory_mib", 32_000)];
 
@@ -304,6 +306,114 @@ fn t8_a_credential_that_expires_during_the_lease_proves_nothing() {
         .prove(&content, &brief, &amounts(CLAIM))
         .unwrap_err();
     assert!(refused.to_string().contains("expires"), "{refused}");
+}
+
+/// T8: with the prover's own checks left out. Expired before the lease ends by a second, and long ago.
+#[test]
+fn t8_a_forged_proof_of_an_expired_credential_is_refused() {
+    let mut world = world();
+    let lease_end = small().lease_end;
+    for expiry in [UnixTime(lease_end.0 - 1), UnixTime(1)] {
+        let mut expired = world.credential.clone();
+        expired.expiry = expiry;
+        let index = world.post(0, &expired, "m-1");
+        let forged = world.forged("alice", &expired, index);
+        assert_eq!(world.refusal(&forged).code(), "invalid_proof");
+    }
+    let mut just = world.credential.clone();
+    just.expiry = lease_end;
+    let index = world.post(0, &just, "m-1");
+    let sound = Transaction::Bid(Box::new(world.forged("alice", &just, index)));
+    assert_eq!(world.scenario.predict(&sound), Ok(()));
+}
+
+/// T30: two types with one circuit and one key. A proof is of the type it was made for, and so is an attestation.
+#[test]
+fn t30_nothing_crosses_types() {
+    let mut genesis = genesis();
+    let mut twin = resources_keys().1.clone();
+    twin.version = 2;
+    genesis.types.push(twin.clone());
+    let mut scenario = Scenario::new(genesis);
+    let capable = attributes(&[("cpu_milli", 16_000), ("memory_mib", 64_000)]);
+    let credential = scenario.issue(0, "alice", "m-1", capable);
+    let auction = scenario.open(small());
+    let bid = scenario.bid(&plan(auction, "alice"), &credential);
+    let of_twin = |change: &dyn Fn(&mut BidContent)| {
+        let mut content = bid.content.clone();
+        change(&mut content);
+        let bid = content.sign(&scenario.state.chain(), &key("alice"));
+        let refused = scenario.predict(&Transaction::Bid(Box::new(bid)));
+        refused.unwrap_err().code()
+    };
+    let renamed = of_twin(&|content| proof_of(content).type_id = twin.id());
+    assert_eq!(renamed, "invalid_proof");
+    let attestation = scenario.attest(0, "alice", "m-1", amounts(CLAIM), 1);
+    let renamed = of_twin(&|content| {
+        let mut attestation = attestation.clone();
+        attestation.type_id = twin.id();
+        content.evidences = vec![Evidence::Attestation(attestation)];
+    });
+    assert_eq!(renamed, "bad_attestation");
+    assert_eq!(
+        of_twin(&|content| proof_of(content).type_id.0[0] ^= 1),
+        "unknown_type"
+    );
+}
+
+/// T5: what genesis refuses, validators cannot vote in either.
+#[test]
+fn t5_a_degenerate_key_or_an_insecure_setup_is_not_registered_by_vote() {
+    let vote = |scenario: &Scenario, record: CapabilityType| {
+        let proposal = Proposal {
+            change: Change::AddType(record),
+            nonce: 1,
+            expiry: Height(1_000),
+        };
+        let approve = Action::Approve(Box::new(proposal));
+        let refused = scenario.predict(&scenario.sign(VALIDATORS[0], approve));
+        refused.map_err(|refusal| refusal.to_string())
+    };
+    let scenario = Scenario::default();
+    let mut sound = resources_keys().1.clone();
+    sound.version = 2;
+    assert_eq!(vote(&scenario, sound.clone()), Ok(()));
+    // alpha 32, then beta, gamma and delta of 64 bytes each.
+    let degenerate: [(&str, fn(&mut Vec<u8>)); 3] = [
+        ("forged by anyone", |vk| vk.copy_within(160..224, 96)),
+        ("identity", |vk| {
+            vk[96..160].fill(0);
+            vk[159] = 0x40;
+        }),
+        ("bytes", |vk| {
+            vk.pop();
+        }),
+    ];
+    for (said, change) in degenerate {
+        let mut record = sound.clone();
+        change(&mut record.vk);
+        let refused = vote(&scenario, record).unwrap_err();
+        assert!(refused.contains(said), "{refused:?} should say {said:?}");
+    }
+    let mut secure = genesis();
+    secure.allow_insecure_setup = false;
+    secure.types.clear();
+    let secure = Scenario::new(secure);
+    let refused = vote(&secure, sound.clone()).unwrap_err();
+    assert!(refused.contains("single-party setup"), "{refused}");
+    let ceremony = |contributions| Setup::Ceremony {
+        transcript: Digest([1; 32]),
+        contributions,
+        beacon: Digest([2; 32]),
+    };
+    sound.setup = ceremony(0);
+    assert!(
+        vote(&secure, sound.clone())
+            .unwrap_err()
+            .contains("no contribution")
+    );
+    sound.setup = ceremony(1);
+    assert_eq!(vote(&secure, sound), Ok(()));
 }
 
 #[test]
@@ -606,10 +716,8 @@ fn t20_a_reveal_before_or_in_the_closing_block_is_neither_owed_nor_accepted() {
     let row = scenario.state.auction(&auction).unwrap().clone();
     let opening = row.opening_block.expect("known since the block after");
     let reveal_of = |scenario: &Scenario, name: &str| {
-        let mut seed =
-            tender_wire::hash(tender_wire::Tag::Seed, &[b"scenario seal", name.as_bytes()]).0;
-        let seed = SealSeed::from_bytes(&mut seed);
-        let secret = CommitteeSecret::derive(&seed, &scenario.state.chain(), &auction, &opening);
+        let (chain, seed) = (scenario.state.chain(), seal_seed(name));
+        let secret = CommitteeSecret::derive(&seed, &chain, &auction, &opening);
         let rank = row.rank(&key(name).public()).unwrap();
         Transaction::SealReveal(SealRevealTx {
             auction,

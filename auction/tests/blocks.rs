@@ -134,6 +134,18 @@ fn b6_a_block_with_a_wrong_clearing_does_not_execute() {
     let mut fewer: AuctionWitness = decode(&honest.witnesses[0]).unwrap();
     fewer.classes.pop();
     refused(vec![encode(&fewer)]);
+
+    // Nor on a peer that has not cleared this market before, and after refusing it takes the right one.
+    let fresh = Market::new(genesis()).unwrap();
+    let wrong = Payload {
+        witnesses: altered(&|_, winners| winners.swap(0, 1)),
+        ..honest.clone()
+    };
+    let refused = fresh.execute(&scenario.state, &context, &wrong).err();
+    assert!(matches!(refused, Some(ExecutionError::Witness(_))));
+    let executed = fresh.execute(&scenario.state, &context, &honest).unwrap();
+    let here = scenario.execute(context, honest).unwrap().executed;
+    assert_eq!(executed.state_root, here.state_root);
 }
 
 #[test]
@@ -292,6 +304,31 @@ fn small_blocks_leave_room_for_keys_and_reveals() {
         7,
         "an eighth is kept free of everything else"
     );
+}
+
+/// Where an eighth of a block is less than a transaction, nothing is kept free, or nothing would ever be put into one.
+#[test]
+fn blocks_of_a_few_transactions_take_everything_in_the_end() {
+    for most in 1..9 {
+        let mut genesis = genesis();
+        genesis.consensus.max_block_txs = most;
+        let mut scenario = Scenario::new(genesis);
+        let mut spec = small();
+        spec.windows.keys = 8;
+        spec.windows.reveal = 8;
+        let auction = scenario.open(spec);
+        let bid = attested(&scenario, auction, "p", &[(0, 50)]);
+        assert_eq!(scenario.predict(&bid), Ok(()));
+        scenario.submit(&bid);
+        scenario.step();
+        assert_eq!(scenario.state.auction(&auction).unwrap().bids.len(), 1);
+        scenario.clear(&auction);
+        assert_eq!(
+            scenario.state.awards().count(),
+            1,
+            "{most} transactions a block"
+        );
+    }
 }
 
 /// Well-formed transactions of every kind, most of them wrong for the state they meet: nothing panics, nothing half-applies.

@@ -290,6 +290,33 @@ fn false_statements_are_refused_in_words_and_their_forgeries_by_every_peer() {
     }
 }
 
+/// An issuer that attests a machine to be of no model and in no region: the empty set is within every claim, so such a credential would prove any.
+#[test]
+fn what_is_attested_to_be_nowhere_is_within_no_claim() {
+    for (field, name) in [(6, "gpu_model"), (7, "region")] {
+        let mut nowhere = credential();
+        nowhere.attributes.0[field] = FieldValue::Mask(0);
+        let world = World::of(nowhere.salted(&[9; 32]));
+        let statement = world.statement(&keys().0.type_id(), claim(CLAIM));
+        let (key_of_type, credential, path) = (&keys().0, &world.credential, &world.path);
+        let refused = prove(key_of_type, credential, path, &statement, [1; 32]).unwrap_err();
+        assert!(refused.to_string().contains(name), "{refused}");
+        let everywhere = changed(|s| {
+            *s = statement.clone();
+            s.claim.0[field] = FieldValue::Mask(u64::MAX);
+        });
+        let empty = changed(|s| {
+            *s = statement.clone();
+            s.claim.0[field] = FieldValue::Mask(0);
+        });
+        for statement in [statement, everywhere, empty] {
+            let forged = attacks::forge(key_of_type, credential, path, &statement, [1; 32]);
+            let verdict = verify(key(), &statement, &forged.unwrap());
+            assert_eq!(verdict, Err(VerifyError::Invalid), "{name}");
+        }
+    }
+}
+
 #[test]
 fn a_credential_of_another_type_is_refused() {
     let mut other = credential();

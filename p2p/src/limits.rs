@@ -318,6 +318,10 @@ limits! {
             "bounds the state that long leases hold"; openers_hold_so_many_auctions_and_no_more.
         tender_auction::market::state::MAX_SETTLED_PER_OPENER, "of those, one opener's": "the auction is refused";
             "no opener may lock out the others"; openers_hold_so_many_auctions_and_no_more.
+        tender_auction::market::state::MAX_UNITS_IN_ALL, "units of auctions that are not over": "the auction is refused";
+            "all their assignments may end in one block"; auctions_that_are_not_over_want_so_many_units_and_no_more.
+        tender_auction::market::state::MAX_UNITS_PER_OPENER, "of those, one opener's": "the auction is refused";
+            "no opener may lock out the others"; auctions_that_are_not_over_want_so_many_units_and_no_more.
         tender_auction::market::registry::MAX_ROOTS, "registry roots that stay good": "the oldest goes; bids under it are refused or suspended";
             "a proof stays usable for 17 minutes of one change a second"; so_many_roots_stay_good_and_no_more.
         tender_auction::market::registry::MAX_REVOKED_SERIALS, "attestations an issuer revokes": "the revocation is refused";

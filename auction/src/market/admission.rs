@@ -12,7 +12,7 @@ use super::{
     sealing::faulty,
     state::{
         Clock, MAX_LIVE, MAX_LIVE_PER_OPENER, MAX_SETTLED, MAX_SETTLED_PER_OPENER, MAX_SIGNERS,
-        MarketState,
+        MAX_UNITS_IN_ALL, MAX_UNITS_PER_OPENER, MarketState,
     },
     verifier::ProofClaim,
 };
@@ -279,6 +279,27 @@ fn check_open(
             limit: MAX_SETTLED,
         });
     }
+    let units = |auctions: &mut dyn Iterator<Item = &Auction>| {
+        let wanted = auctions.map(|auction| auction.spec.units());
+        wanted.fold(spec.units(), usize::saturating_add)
+    };
+    let rows = || all().map(|auction| &**auction);
+    for (whose, found, limit) in [
+        (
+            "this opener's",
+            units(&mut rows().filter(|auction| auction.opener == *signer)),
+            MAX_UNITS_PER_OPENER,
+        ),
+        ("all", units(&mut rows()), MAX_UNITS_IN_ALL),
+    ] {
+        if found > limit {
+            return Err(Refusal::UnitLimit {
+                whose,
+                found,
+                limit,
+            });
+        }
+    }
     check_windows(state, at, spec)?;
     for (class, index) in spec.classes.iter().zip(0u16..) {
         for requirement in &class.requirements {
@@ -433,4 +454,61 @@ fn check_award<'a>(
         return Err(Refusal::WrongState { state: row.state });
     }
     Ok((auction, row.state))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+mod tests {
+    use super::*;
+    use crate::{
+        scenario::{OPENER, Scenario, class, key, spec, task},
+        task::MAX_UNITS,
+    };
+    use tender_wire::Height;
+
+    /// As many as its live auctions can want, and as many for all; cleared ones count, and one opener's are not another's.
+    #[test]
+    fn auctions_that_are_not_over_want_so_many_units_and_no_more() {
+        let tasks = (0..64).map(|_| task("a task", 0, 100, MAX_UNITS / 64));
+        let largest = spec(
+            vec![class("small", &[("cpu_milli", 1_000)])],
+            tasks.collect(),
+        );
+        let mut scenario = Scenario::default();
+        let id = scenario.open(largest.clone());
+        let mut state = scenario.state;
+        let row = state.auctions.edit().by_id.remove(&id).unwrap();
+        let cleared = |state: &mut MarketState, n: usize, opener: &PublicKey| {
+            for _ in 0..n {
+                let mut row = row.clone();
+                let auction = row.edit();
+                auction.opener = *opener;
+                auction.phase = Phase::Settled { cleared: Height(9) };
+                let auctions = state.auctions.edit();
+                auction.id.0[..8].copy_from_slice(&auctions.opened.to_be_bytes());
+                auctions.opened += 1;
+                auctions.by_id.insert(auction.id, row);
+            }
+        };
+        let (mine, other) = (key(OPENER).public(), key("other").public());
+        let open = |state: &MarketState, opener: &PublicKey| {
+            let found = check_open(state, state.next_clock(), opener, &largest);
+            found.map_err(|refusal| match refusal {
+                Refusal::UnitLimit { limit, .. } => limit,
+                other => panic!("{other}"),
+            })
+        };
+        let units = MAX_UNITS as usize;
+        cleared(&mut state, MAX_UNITS_PER_OPENER / units - 1, &mine);
+        assert_eq!(open(&state, &mine), Ok(()));
+        cleared(&mut state, 1, &mine);
+        assert_eq!(open(&state, &mine), Err(MAX_UNITS_PER_OPENER));
+        assert_eq!(open(&state, &other), Ok(()));
+        let most = MAX_UNITS_IN_ALL / units;
+        for i in state.auctions.by_id.len()..most {
+            assert_eq!(open(&state, &other), Ok(()), "{i} of {most}");
+            cleared(&mut state, 1, &key(&i.to_string()).public());
+        }
+        assert_eq!(open(&state, &other), Err(MAX_UNITS_IN_ALL));
+    }
 }

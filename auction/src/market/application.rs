@@ -49,7 +49,9 @@ impl Application for Market {
         let most_bytes =
             (context.params.max_block_bytes as usize).saturating_sub(run.witness_room());
         let most_txs = context.params.max_block_txs as usize;
-        let shared = |most: usize| (most / 8).saturating_mul(SHARED_EIGHTHS);
+        // Rounded in favour of everything else, or a block of fewer than eight would have no room for it.
+        let shared =
+            |most: usize| most.saturating_sub((most / 8).saturating_mul(8 - SHARED_EIGHTHS));
         let mut transactions: Vec<TxBytes> = Vec::new();
         let mut bytes = 0usize;
         for (candidate, tx) in in_order(candidates) {

@@ -209,8 +209,11 @@ impl Auction {
     /// Bids it admits in all under an opening budget of this many shares; never more entries than one class can clear, or clear in time.
     pub fn bid_cap(&self, open_budget: u32) -> usize {
         let opened = (open_budget as usize).checked_div(self.keys.len());
-        let entries =
-            MAX_AUCTION_ENTRIES.min(MAX_CLEARING_WORK.checked_div(self.units()).unwrap_or(0));
+        let entries = MAX_AUCTION_ENTRIES.min(
+            MAX_CLEARING_WORK
+                .checked_div(self.spec.units())
+                .unwrap_or(0),
+        );
         let cleared = entries.checked_div(self.spec.max_entries.into());
         opened.unwrap_or(0).min(cleared.unwrap_or(0))
     }
@@ -222,13 +225,7 @@ impl Auction {
 
     /// What clearing it costs at most, in units x entries.
     pub fn clearing_work(&self) -> usize {
-        self.entries().saturating_mul(self.units())
-    }
-
-    /// Units wanted, over all tasks.
-    fn units(&self) -> usize {
-        let quantities = self.spec.tasks.iter().map(|task| task.quantity as usize);
-        quantities.fold(0, usize::saturating_add)
+        self.entries().saturating_mul(self.spec.units())
     }
 
     /// Bids admitted so far.

@@ -422,15 +422,14 @@ impl MarketState {
         } = &evidence.summary;
         match kind {
             EvidenceKind::Proof => {
-                let fresh = self
-                    .credentials
-                    .root_height(registry_root)
-                    .max(Some(evidence.fresh_at));
-                let revocation = |issuer| {
+                let revocations = issuers.iter().map(|issuer| {
                     self.credentials
                         .last_revocation(&self.issuers, issuer, asset)
-                };
-                issuers.iter().all(|issuer| revocation(issuer) <= fresh)
+                });
+                let revoked = revocations.max().flatten();
+                // Rarely more than this: the recent roots are many, and so is the evidence.
+                revoked <= Some(evidence.fresh_at)
+                    || revoked <= self.credentials.root_height(registry_root)
             }
             EvidenceKind::Attestation => issuers.iter().all(|issuer| {
                 self.issuers

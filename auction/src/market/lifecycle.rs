@@ -15,10 +15,14 @@ use crate::{
     outcome::{AwardRecord, AwardState, FailReason, OutcomeRecord},
     transaction::{Action, AwardRef},
 };
+use std::collections::{BTreeMap, BTreeSet};
 use tender_wire::{BidId, Height, Price, TimeMs};
 
 /// Releases so far all count: capacity as of now, not of an auction's close.
 const NOW: Height = Height(u64::MAX);
+
+/// Units a bid serves in a class.
+type Serving = BTreeMap<(BidId, u16), u64>;
 
 impl Run<'_> {
     /// Moves an assignment as its party asked; admission has checked that it may.
@@ -78,13 +82,14 @@ impl Run<'_> {
 
     /// Gives each vacancy to the first runner-up that still fits. Those passed over keep their rank: they may fit later.
     pub(crate) fn assign_runners_up(&mut self, vacancies: Vec<AwardRef>) {
+        let mut serving = self.serving(&vacancies);
         for vacancy in vacancies {
             let mut waiting = Vec::new();
             self.edit(&vacancy.auction, |auction| {
                 waiting = auction.runners_up.remove(&vacancy.task).unwrap_or_default();
             });
             let found = waiting.iter().enumerate().find_map(|(rank, (bid, price))| {
-                Some((rank, self.promote(&vacancy, *bid, *price)?))
+                Some((rank, self.promote(&vacancy, *bid, *price, &mut serving)?))
             });
             let next = found.map(|(rank, next)| {
                 waiting.remove(rank);
@@ -116,23 +121,34 @@ impl Run<'_> {
         }
     }
 
+    /// Units that bids of these auctions serve. Counted once for all vacancies: an auction may have thousands of both.
+    fn serving(&self, vacancies: &[AwardRef]) -> Serving {
+        let auctions: BTreeSet<_> = vacancies.iter().map(|vacancy| vacancy.auction).collect();
+        let mut serving = Serving::new();
+        for auction in auctions.iter().filter_map(|id| self.state.auction(id)) {
+            for award in running(auction, |_| true) {
+                if let Some(task) = auction.spec.tasks.get(award.task as usize) {
+                    let units: &mut u64 = serving.entry((award.bid, task.class)).or_default();
+                    *units = units.saturating_add(1);
+                }
+            }
+        }
+        serving
+    }
+
     /// The assignment of a vacancy to this runner-up, reserved, if it still stands, has a slot and fits the ledger.
     fn promote(
         &mut self,
         vacancy: &AwardRef,
         id: BidId,
         price: Price,
+        serving: &mut Serving,
     ) -> Option<(AwardRef, Award)> {
         let auction = self.state.auction(&vacancy.auction)?;
         let bid = auction.bids.get(&id)?;
         let class = auction.spec.tasks.get(vacancy.task as usize)?.class;
-        let serving = auction.awards.iter().filter(|(award, row)| {
-            let task = auction.spec.tasks.get(award.task as usize);
-            award.bid == id
-                && row.state.is_running()
-                && task.is_some_and(|task| task.class == class)
-        });
-        let free = (serving.count() as u64) < u64::from(bid.slots_in(class));
+        let units = serving.entry((id, class)).or_default();
+        let free = *units < u64::from(bid.slots_in(class));
         if !free
             || !bid
                 .evidences
@@ -170,6 +186,7 @@ impl Run<'_> {
             state: AwardState::Assigned,
             accept_by: after(self.at.height.prev(), auction.spec.windows.accept),
         };
+        *units = units.saturating_add(1);
         self.state
             .ledger
             .edit()
@@ -185,12 +202,19 @@ impl Run<'_> {
             .auctions()
             .filter(|auction| matches!(auction.phase, Phase::Settled { .. }))
         {
-            for award in running(auction, |_| true) {
-                let bid = auction.bids.get(&award.bid);
-                if bid.is_some_and(|bid| !bid.evidences.iter().all(|e| self.state.stands(e))) {
-                    fallen.push(award);
-                }
-            }
+            let running = running(auction, |_| true);
+            let serving: BTreeSet<_> = running.iter().map(|award| award.bid).collect();
+            let fell = |id: &&BidId| {
+                let bid = auction.bids.get(id);
+                bid.is_some_and(|bid| !bid.evidences.iter().all(|e| self.state.stands(e)))
+            };
+            // Each bid once, however many units it serves.
+            let fell: BTreeSet<_> = serving.iter().filter(fell).copied().collect();
+            fallen.extend(
+                running
+                    .into_iter()
+                    .filter(|award| fell.contains(&award.bid)),
+            );
         }
         for award in fallen {
             self.set_award(

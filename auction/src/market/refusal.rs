@@ -91,6 +91,9 @@ refusals! {
     /// Too many auctions of this opener.
     #[error("{opener} has {limit} {what} auctions, the most allowed")]
     OpenerLimit { opener: PublicKey, what: &'static str, limit: usize } = "opener_limit", here;
+    /// Too many units in auctions that are not over.
+    #[error("with this one, {whose} auctions that are not over want {found} units, at most {limit} are allowed")]
+    UnitLimit { whose: &'static str, found: usize, limit: usize } = "unit_limit", here;
     /// Too many auctions.
     #[error("there are {limit} {what} auctions, the most allowed")]
     AuctionLimit { what: &'static str, limit: usize } = "auction_limit", here;

@@ -11,7 +11,7 @@
 
 use super::table::{Content, Table, hashed_whole, whole};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use tender_circuits::{IssuerIndex, IssuerMask, Registry, placed, registry::RegistryError};
 use tender_wire::{Digest, FieldBytes, Height, PublicKey, merkle};
 
@@ -155,19 +155,23 @@ impl Credentials {
 
     /// Zeroes a leaf. Everything proven of that asset by that issuer under older roots is in doubt.
     pub(crate) fn revoke(&mut self, index: u32, height: Height) {
-        let at = index as usize;
-        let rows = at
-            .checked_div(CHUNK)
-            .and_then(|chunk| self.rows.get_mut(chunk));
-        let row = rows.and_then(|rows| rows.edit().0.get_mut(at.checked_rem(CHUNK)?));
-        if let Some(row) = row {
-            row.revoked = true;
-            self.revoked_at
-                .edit()
-                .insert((row.asset, row.issuer), height);
-            // The row exists, so the leaf does; zeroing it cannot fail.
-            let _ = self.tree.zero(index);
+        self.revoke_all(&BTreeSet::from([index]), height);
+    }
+
+    fn revoke_all(&mut self, places: &BTreeSet<u32>, height: Height) {
+        for index in places {
+            let at = *index as usize;
+            let rows = at
+                .checked_div(CHUNK)
+                .and_then(|chunk| self.rows.get_mut(chunk));
+            let row = rows.and_then(|rows| rows.edit().0.get_mut(at.checked_rem(CHUNK)?));
+            if let Some(row) = row {
+                row.revoked = true;
+                let revoked = (row.asset, row.issuer);
+                self.revoked_at.edit().insert(revoked, height);
+            }
         }
+        self.tree.zero_all(places);
     }
 
     /// Zeroes every leaf of an issuer and forgets every root. Bounded by its quota.
@@ -175,10 +179,8 @@ impl Credentials {
         let mine = self
             .leaves()
             .filter(|(_, row)| row.issuer == issuer && !row.revoked);
-        let mine: Vec<u32> = mine.map(|(index, _)| index).collect();
-        for index in mine {
-            self.revoke(index, height);
-        }
+        let mine = mine.map(|(index, _)| index).collect();
+        self.revoke_all(&mine, height);
         self.roots.clear();
     }
 

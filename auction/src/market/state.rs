@@ -9,7 +9,7 @@
 //! | `types` | type id → record; (name, version) → type id | 256, for ever |
 //! | `credentials` | leaves, recent roots, revocations | 2^20 leaves, 1024 roots |
 //! | `ledger` | asset → account | live bids and leases |
-//! | `auctions` | auction id → auction | [`MAX_LIVE`] + [`MAX_SETTLED`] |
+//! | `auctions` | auction id → auction | [`MAX_LIVE`] + [`MAX_SETTLED`], of [`MAX_UNITS_IN_ALL`] units |
 //! | `endings` | (time, assignment) → what is released at the start of the next block | assignments of those auctions |
 //! | `validators` | the set that decides the next block; jailed keys | 100, and as many jailed |
 //! | `governance` | openers; open, passed and waiting proposals | per validator |
@@ -44,6 +44,11 @@ pub const MAX_LIVE: usize = 64;
 pub const MAX_SETTLED: usize = 1024;
 /// Of those, one opener's, so that no opener can lock out the others.
 pub const MAX_SETTLED_PER_OPENER: usize = 64;
+/// Units wanted by auctions that are not over, live and cleared. All their assignments may end in one block: at some ten microseconds
+/// each, five seconds of work.
+pub const MAX_UNITS_IN_ALL: usize = 1 << 19;
+/// Of those, one opener's, so that no opener can lock out the others: as many as its live auctions can want.
+pub const MAX_UNITS_PER_OPENER: usize = 1 << 15;
 
 /// What genesis fixes and no transaction changes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -117,6 +117,59 @@ impl SecretKey {
 mod tests {
     use super::*;
 
+    /// Order of the base point, little-endian.
+    const ORDER: [u8; 32] = [
+        0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde,
+        0x14, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
+    ];
+
+    /// T28: lenient verifiers take these keys with the signature (identity, 0) for any message; as R in a signature of a sound key, too.
+    #[test]
+    fn t28_a_key_or_nonce_of_small_order_signs_nothing() {
+        let [mut one, zero, mut minus_one] = [[0; 32], [0; 32], [0xff; 32]];
+        one[0] = 1;
+        (minus_one[0], minus_one[31]) = (0xec, 0x7f);
+        let eighth = "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05";
+        let eighth: PublicKey = eighth.parse().unwrap();
+        let chain = ChainId([1; 32]);
+        let sound = SecretKey::from_seed(&mut [7; 32]).public();
+        for point in [one, zero, minus_one, eighth.0] {
+            assert!(VerifyingKey::from_bytes(&point).is_ok_and(|key| key.is_weak()));
+            let mut signature = Signature([0; 64]);
+            let (r, _) = signature.0.split_at_mut(32);
+            r.copy_from_slice(&point);
+            let weak = PublicKey(point);
+            assert_eq!(weak.check(), Err(SignatureError::BadKey));
+            for key in [weak, sound] {
+                assert!(
+                    key.verify(Tag::SignBid, &chain, b"any", &signature)
+                        .is_err()
+                );
+            }
+        }
+    }
+
+    /// T28: s and s + the order mean the same scalar; one of them is a signature.
+    #[test]
+    fn t28_a_signature_has_one_encoding() {
+        let key = SecretKey::from_seed(&mut [7; 32]);
+        let chain = ChainId([1; 32]);
+        let mut signature = key.sign(Tag::SignBid, &chain, b"a bid");
+        let verdict = |signature: &Signature| {
+            key.public()
+                .verify(Tag::SignBid, &chain, b"a bid", signature)
+        };
+        assert_eq!(verdict(&signature), Ok(()));
+        let (_, s) = signature.0.split_at_mut(32);
+        let mut carry = 0u16;
+        for (byte, order) in s.iter_mut().zip(ORDER) {
+            carry += u16::from(*byte) + u16::from(order);
+            *byte = carry.to_le_bytes()[0];
+            carry >>= 8;
+        }
+        assert_eq!(verdict(&signature), Err(SignatureError::BadSignature));
+    }
+
     /// `y` and `p + y` decode to the same point; the second is no key. Strong points, so that only this rule tells them apart.
     #[test]
     fn a_key_has_one_encoding() {
