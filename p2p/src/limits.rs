@@ -499,7 +499,7 @@ limits! {
     }
 
     Api "The HTTP API" {
-        crate::api::MAX_CONNECTIONS, "connections, beside listeners'": "the one that has been silent longest is closed for it";
+        crate::api::MAX_CONNECTIONS, "connections, beside listeners'": "one that keeps its place without need is closed for it";
             "thousands of silent ones keep nobody out who asks at once"; the_longest_silence_makes_way.
         crate::api::door::MAX_HEAD_BYTES, "bytes of a request's head": "the connection is closed";
             "buffers grow with heads"; a_head_without_end_is_cut_off.
@@ -511,6 +511,8 @@ limits! {
             "nothing here takes seconds"; owed.
         crate::api::door::HEAD_WITHIN, "ms to the end of a connection's first head": "the connection is closed";
             "neither silence nor dripping bytes may hold a place"; a_first_head_that_does_not_come_ends_soon.
+        crate::api::door::GRACE, "ms a connection has for its request, or for more of its answer, while others wait": "it makes way";
+            "a burst of clients who mean to speak is not turned away"; slow_bodies_and_deaf_clients_make_way_too.
         crate::api::door::IDLE, "ms between an answer and the next head, or of a stream that cannot be written to": "the connection is closed";
             "neither silence nor dripping bytes may hold a place"; a_connection_lives_as_long_as_it_is_answered.
         crate::api::door::ANSWER_WITHIN, "ms to take an answer, and more for a long one": "the connection is closed";
@@ -524,7 +526,7 @@ limits! {
         crate::api::large::MAX_SENT_KIB, "KiB of large answers on their way": "503 busy";
             "whoever reads slowly or not at all holds no more"; answers_that_nobody_reads_leave_no_room_for_more_and_small_ones_go_on.
         crate::api::large::SMALL_BYTES, "bytes of an answer that needs no room": "needs room";
-            "four megabytes over all connections"; answers_that_nobody_reads_leave_no_room_for_more_and_small_ones_go_on.
+            "sixteen megabytes over all connections"; answers_that_nobody_reads_leave_no_room_for_more_and_small_ones_go_on.
         crate::api::large::ROOM_WITHIN, "ms a large answer waits for room": "503 busy";
             "below the request's time"; answers_that_nobody_reads_leave_no_room_for_more_and_small_ones_go_on.
         crate::api::MAX_READS, "answers that read the disk at once": "waits for its turn";

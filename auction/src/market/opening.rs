@@ -28,10 +28,10 @@ use tender_wire::{AuctionId, BidId, ChainId, Digest, Height, Tag, hash_of};
 
 /// Openings remembered: as many bids as the largest auction admits; at most 64 MiB, usually far less.
 pub const MAX_OPENINGS: usize = crate::genesis::MAX_OPEN_BUDGET as usize;
-/// Time every peer is given to open one share of a bid, in microseconds: twice what one slow core needs.
-const SHARE_US: u64 = 100;
-/// Clearing work (units x entries) every peer is given a microsecond for: half of what one core does in the dearest markets known.
-const WORK_PER_US: u64 = 12;
+/// Time every peer is given to open one share of a bid, in microseconds: four times what one core needs.
+const SHARE_US: u64 = 200;
+/// Clearing work (units x entries) every peer is given a microsecond for: a third of what one core does in the dearest markets known.
+const WORK_PER_US: u64 = 6;
 
 /// The body of a bid, or `None` if it does not open to one.
 pub(crate) type Opening = Option<Arc<BidBody>>;

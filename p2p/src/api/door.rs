@@ -6,8 +6,9 @@
 //! ```
 //!
 //! A connection on which nothing comes, or byte by byte, or whose answers are not read, is closed in time. There are
-//! [`MAX_CONNECTIONS`] places, and one more for each listener of events; when all are taken, the connection that has waited longest without
-//! a request makes way for the newcomer, so that thousands of silent ones keep nobody out who asks at once.
+//! [`MAX_CONNECTIONS`] places, and one more for each listener of events; when all are taken, the connection that has kept its place longest without
+//! a whole request, or without taking its answer, makes way for the newcomer: thousands of silent, slow or deaf ones keep nobody out who asks at
+//! once. Each has [`GRACE`] before that, so that a burst of clients who mean to speak is not turned away.
 //!
 //! A listener of events gives its place back and holds one of theirs. It is closed when nothing could be written to it for [`IDLE`]; streams are
 //! written to at least every 15 seconds.
@@ -48,8 +49,10 @@ pub(crate) const IDLE: Duration = Duration::from_secs(30);
 pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(15);
 /// Bytes a second at which an answer must be taken at least: 2 Mbit/s.
 pub(crate) const LEAST_RATE: u64 = 256 << 10;
+/// Least time a connection has for its request, or for taking more of its answer, however many others come.
+pub(crate) const GRACE: Duration = Duration::from_millis(250);
 /// How often somebody who makes way is looked for while all places are taken.
-pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(50);
+pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// Files and sockets of this process beside the API's.
 pub(crate) const OTHER_FILES: u64 = 512;
@@ -103,6 +106,8 @@ struct State {
     head: usize,
     /// It makes way, or has no place any more.
     is_over: bool,
+    /// Since when nothing of an answer could be written.
+    deaf_since: Option<Instant>,
     place: Option<OwnedSemaphorePermit>,
     socket: Option<Waker>,
 }
@@ -112,7 +117,9 @@ struct State {
 enum At {
     /// Waiting for a request.
     Waiting,
-    /// A request is read, worked on or answered.
+    /// The body of a request is on its way.
+    Receiving,
+    /// A request is worked on or answered.
     Served,
     /// Events are told as they come.
     Streaming,
@@ -191,16 +198,28 @@ impl Lines {
         lines.1.remove(&number);
     }
 
-    /// Ends the connection that has waited longest for its request, if any waits.
+    /// Ends the connection that has kept its place idle longest, if any has had its grace.
     fn make_way(&self) {
+        let now = Instant::now();
         let lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let waiting = lines.1.values().filter_map(|line| {
-            let state = line.lock();
-            let waits = state.at == At::Waiting && !state.is_over;
-            waits.then_some((state.since, line))
+        let idle = lines.1.values().filter_map(|line| {
+            let since = line.lock().idle_since()?;
+            (now.saturating_duration_since(since) >= GRACE).then_some((since, line))
         });
-        if let Some((_, longest)) = waiting.min_by_key(|(since, _)| *since) {
+        if let Some((_, longest)) = idle.min_by_key(|(since, _)| *since) {
             longest.end();
+        }
+    }
+}
+
+impl State {
+    /// Since when it has kept its place without need, if it does.
+    fn idle_since(&self) -> Option<Instant> {
+        match self.at {
+            _ if self.is_over => None,
+            At::Waiting | At::Receiving => Some(self.since),
+            At::Served => self.deaf_since,
+            At::Streaming => None,
         }
     }
 }
@@ -214,6 +233,7 @@ impl Line {
             until: after(now, HEAD_WITHIN),
             head: MAX_HEAD_BYTES,
             is_over: false,
+            deaf_since: None,
             place,
             socket: None,
         };
@@ -230,6 +250,7 @@ impl Line {
         state.since = now;
         state.until = after(now, within);
         state.head = MAX_HEAD_BYTES;
+        state.deaf_since = None;
         // A listener's place among connections went to another.
         state.is_over |= at == At::Waiting && state.place.is_none();
     }
@@ -257,6 +278,17 @@ impl Caller {
     /// Its request has come; the answer begins in this time.
     pub(super) fn serves(&self, within: Duration) {
         self.0.turn_to(At::Served, within);
+    }
+
+    /// [`Caller::serves`], but for a body that is yet to come.
+    pub(super) fn receives(&self, body: Body, within: Duration) -> Body {
+        self.0.turn_to(At::Receiving, within);
+        let whole = Received(Arc::clone(&self.0), within);
+        let parts = body.into_data_stream().map(move |part| {
+            let _until_the_last = &whole;
+            part
+        });
+        Body::from_stream(parts)
     }
 
     /// It listens to events from now on, and does not count among connections.
@@ -290,6 +322,15 @@ impl Caller {
             });
             Body::from_stream(parts)
         })
+    }
+}
+
+/// A body under way; the request is served when it is dropped.
+struct Received(Arc<Line>, Duration);
+
+impl Drop for Received {
+    fn drop(&mut self) {
+        self.0.turn_to(At::Served, self.1);
     }
 }
 
@@ -376,11 +417,15 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guest<S> {
         let guest = self.get_mut();
         guest.check(cx)?;
         let written = Pin::new(&mut guest.stream).poll_write(cx, buf);
-        if let Poll::Ready(Ok(1..)) = written {
-            let mut state = guest.line.lock();
-            if state.at == At::Streaming {
-                state.until = after(Instant::now(), IDLE);
-            }
+        let mut state = guest.line.lock();
+        match written {
+            Poll::Pending => state.deaf_since = state.deaf_since.or_else(|| Some(Instant::now())),
+            Poll::Ready(_) => state.deaf_since = None,
+        }
+        if let Poll::Ready(Ok(1..)) = written
+            && state.at == At::Streaming
+        {
+            state.until = after(Instant::now(), IDLE);
         }
         written
     }
@@ -429,7 +474,7 @@ mod tests {
 
     /// THREATS D, L: neither silence nor a head that drips in keeps a place; requests do.
     #[tokio::test(start_paused = true)]
-    async fn a_connection_lives_as_long_as_it_answers() {
+    async fn a_connection_lives_as_long_as_it_is_answered() {
         let (far, mut guest) = guest(64);
         let began = Instant::now();
         let dripping = tokio::spawn(async move {
@@ -516,7 +561,7 @@ mod tests {
         assert_eq!(ends(&mut guest).await, io::ErrorKind::ConnectionAborted);
     }
 
-    /// L, B22: who has waited longest makes way, and nobody who is served.
+    /// L, B22: who has kept a place longest without need makes way, and nobody who is served, nor anybody at once.
     #[tokio::test(start_paused = true)]
     async fn the_longest_silence_makes_way() {
         let lines = Lines::default();
@@ -525,9 +570,15 @@ mod tests {
             let (far, guest) = guest(64);
             lines.enter(&guest.line);
             guests.push((far, guest));
-            sleep(HEAD_WITHIN / 8).await;
+            sleep(GRACE / 8).await;
         }
         Caller(Arc::clone(&guests[0].1.line)).serves(IDLE);
+        lines.make_way();
+        assert!(
+            guests.iter().all(|(_, it)| !it.line.lock().is_over),
+            "all have grace"
+        );
+        sleep(GRACE).await;
         let is_over = |guests: &[(DuplexStream, Guest<DuplexStream>)]| -> Vec<bool> {
             guests
                 .iter()
@@ -542,5 +593,35 @@ mod tests {
         assert_eq!(is_over(&guests), [false, true, true]);
         let gone = ends(&mut guests[1].1).await;
         assert_eq!(gone, io::ErrorKind::ConnectionAborted);
+    }
+
+    /// L, B22: a body that does not come, and an answer that is not taken, keep a place no better than silence.
+    #[tokio::test(start_paused = true)]
+    async fn slow_bodies_and_deaf_clients_make_way_too() {
+        let lines = Lines::default();
+        let (_far, mut slow) = guest(64);
+        let (_deaf, mut deaf) = guest(64);
+        for guest in [&slow, &deaf] {
+            lines.enter(&guest.line);
+        }
+        let endless = futures::stream::pending::<Result<Vec<u8>, io::Error>>();
+        let caller = Caller(Arc::clone(&slow.line));
+        let body = caller.receives(Body::from_stream(endless), IDLE);
+        let answer = answer(&deaf, 1024);
+        assert!(
+            timeout(GRACE / 2, deaf.write_all(&[0; 1024]))
+                .await
+                .is_err()
+        );
+        sleep(GRACE).await;
+        lines.make_way();
+        assert_eq!(ends(&mut slow).await, io::ErrorKind::ConnectionAborted);
+        assert!(!deaf.line.lock().is_over);
+        lines.make_way();
+        assert_eq!(ends(&mut deaf).await, io::ErrorKind::ConnectionAborted);
+        // A body that has come is another matter.
+        drop(body);
+        assert_eq!(slow.line.lock().at, At::Served);
+        drop(answer);
     }
 }

@@ -41,9 +41,16 @@ pub(super) async fn in_time(
     request: Request,
     next: Next,
 ) -> Response {
-    let is_kept = body_bytes(request.headers()) <= KEPT_BODY_BYTES;
+    let body_bytes = body_bytes(request.headers());
+    let is_kept = body_bytes <= KEPT_BODY_BYTES;
     // The door's own patience is for those whom this one cannot reach.
-    caller.serves(REQUEST_TIMEOUT.saturating_mul(2));
+    let patience = REQUEST_TIMEOUT.saturating_mul(2);
+    let request = if body_bytes == 0 {
+        caller.serves(patience);
+        request
+    } else {
+        request.map(|body| caller.receives(body, patience))
+    };
     let answer = timeout(REQUEST_TIMEOUT, next.run(request)).await;
     let mut answer = answer.unwrap_or_else(|_| {
         let message = format!("no answer within {REQUEST_TIMEOUT:?}");

@@ -21,7 +21,7 @@ use tokio::{
 pub(crate) const MAX_MADE: usize = 2;
 /// Of their bytes, so many wait to be written, in KiB; an answer that is larger waits until it is alone.
 pub(crate) const MAX_SENT_KIB: u32 = 64 << 10;
-/// Answers of this size need no room: all connections together hold four megabytes of them.
+/// Answers of this size need no room: all connections together hold sixteen megabytes of them.
 pub(crate) const SMALL_BYTES: usize = 64 << 10;
 /// Longest wait for room.
 pub(crate) const ROOM_WITHIN: Duration = Duration::from_secs(5);

@@ -86,8 +86,8 @@ use utoipa_axum::{
 pub const MAX_BODY_BYTES: usize = 256 << 10;
 /// Longest time to read a request and start its answer.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
-/// Open connections, beside those of listeners. For one more, the one that has been silent longest is closed.
-pub const MAX_CONNECTIONS: usize = 64;
+/// Open connections, beside those of listeners. For one more, one that keeps its place without need is closed.
+pub const MAX_CONNECTIONS: usize = 256;
 /// Answers that read the disk at once: each may keep a core busy that consensus needs now and then.
 pub(crate) const MAX_READS: usize = 4;
 

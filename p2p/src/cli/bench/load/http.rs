@@ -15,10 +15,8 @@ use tokio::{
 /// What such a client does with its connection, again and again.
 #[derive(Clone, Debug)]
 pub(super) enum Harm {
-    /// Sends nothing.
-    Silence,
-    /// Sends a head byte by byte.
-    SlowHead,
+    /// Sends nothing, or a head byte by byte.
+    Slow,
     /// Promises a body and sends it byte by byte.
     SlowBody,
     /// Sends more of a head, or of a body, than anybody needs.
@@ -84,8 +82,8 @@ async fn do_harm(
     };
     let mut buffer = vec![0; 64 << 10];
     match harm {
-        Harm::Silence => while stream.read(&mut buffer).await? > 0 {},
-        Harm::SlowHead => {
+        Harm::Slow if number.is_multiple_of(2) => while stream.read(&mut buffer).await? > 0 {},
+        Harm::Slow => {
             stream.write_all(b"GET /v1/status HTTP/1.1\r\nX: ").await?;
             loop {
                 sleep(DRIP).await;

@@ -460,11 +460,14 @@ impl Siege<'_> {
         let few = 16usize.saturating_mul(addresses.len());
         let lasting = Duration::from_secs(self.args.seconds);
         for (name, clients, what) in [
-            ("silent connections", connections, Harm::Silence),
-            ("slow heads", connections, Harm::SlowHead),
-            ("slow bodies", connections, Harm::SlowBody),
+            ("silent, or slow with their heads", connections, Harm::Slow),
+            ("slow with their bodies", connections, Harm::SlowBody),
             ("oversized heads and bodies", connections, Harm::Oversized),
-            ("answers never read", connections, Harm::Deaf(dear.to_vec())),
+            (
+                "deaf to their answers",
+                connections,
+                Harm::Deaf(dear.to_vec()),
+            ),
             (
                 "the dearest routes in a loop",
                 few,
