@@ -7,12 +7,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Creates a directory, and its parents, that only its owner may enter. One that exists is left as it is.
+/// Creates a directory, and its parents, that only its owner may enter. One that exists is left as it is. The names of the new ones survive a crash.
 ///
 /// # Errors
 /// The system's.
 pub fn create_private_dir(dir: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(dir)
+    let new: Vec<_> = dir.ancestors().take_while(|it| !it.exists()).collect();
+    DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    // `a/b` ends with the empty path, which does not exist and needs no name.
+    new.into_iter()
+        .filter(|it| *it != Path::new(""))
+        .try_for_each(sync_parent)
 }
 
 /// Makes the names in a directory as durable as the files under them.

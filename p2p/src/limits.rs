@@ -634,6 +634,8 @@ limits! {
             "below the question's own time"; owed.
         crate::node::driver::JOB_QUEUE, "jobs waiting for the consensus thread": "ignored, or unanswered";
             "a burst of a large set's votes"; owed.
+        crate::node::hearing::MAX_HELD, "messages kept back after a restart": "dropped; others ask for it";
+            "more than a height makes while others are heard"; unreachable("a validator says three things a round").
         crate::node::OUTGOING_QUEUE, "messages on their way to the network": "the sender waits";
             "back pressure within the peer"; owed.
         crate::node::archive::MAX_RANGE_BYTES, "bytes of blocks in an answer": "the answer ends";

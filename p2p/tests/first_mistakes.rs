@@ -142,11 +142,11 @@ fn wrong_chain() {
     assert_eq!(told[1], format!("tender start --home {}", home.display()));
     // A store of one chain is not opened under another chain's genesis file.
     let validator = net.home("validator-0");
-    fs::copy(other.home("genesis.json"), validator.join("genesis.json")).unwrap();
     let Net {
         dir: _dir, peer, ..
     } = net;
     drop(peer);
+    fs::copy(other.home("genesis.json"), validator.join("genesis.json")).unwrap();
     run(&format!("start --home {}", validator.display()))
         .fails(1, &["holds chain", "this genesis is chain", "next:"]);
 }

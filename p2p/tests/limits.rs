@@ -68,6 +68,8 @@ const NO_LIMITS: &[(&str, &[&str])] = &[
         &[
             "tender_p2p::node::driver::TICK",
             "tender_p2p::node::driver::A_DAY",
+            "tender_p2p::node::hearing::ASK_EVERY",
+            "tender_p2p::node::hearing::PATIENCE",
             "tender_p2p::node::keeper::STATUS_PAUSE",
             "tender_p2p::node::courier::STATUS_EVERY",
             "tender_p2p::node::courier::UPKEEP",
@@ -107,6 +109,7 @@ const NO_LIMITS: &[(&str, &[&str])] = &[
             "tender_p2p::network::transport::MAX_MEMORY",
             "tender_p2p::api::door::LEAST_RATE",
             "tender_p2p::api::door::OTHER_FILES",
+            "tender_p2p::cli::start::OPEN_FILES",
         ],
     ),
     (

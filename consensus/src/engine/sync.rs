@@ -8,12 +8,14 @@ use super::{Effect, Engine, HaltReason, Peer, Refusal};
 use crate::{
     application::Application,
     block::CommittedBlock,
+    certificate::CommitCertificate,
     kernel::Step,
     message::{
-        Bundle, MAX_BUNDLE_MESSAGES, MAX_RANGE_BLOCKS, MAX_RESPONSE_BYTES, Proposed, Request,
-        Response,
+        Bundle, MAX_BUNDLE_MESSAGES, MAX_RANGE_BLOCKS, MAX_RESPONSE_BYTES, Message, Proposed,
+        Request, Response,
     },
     tx::TxBytes,
+    vote::VoteKind,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use tender_wire::{BlockId, Height, Round, TxHash};
@@ -320,14 +322,38 @@ impl<A: Application> Engine<A> {
         if let Err(error) = certificate.verify(&chain.chain, &chain.validators, (height, id)) {
             return Ok(Err(error.into()));
         }
+        let forgotten = self.forgotten(&certificate);
         match chain.apply(&*self.app, &block) {
-            Ok(applied) => self.commit(block, certificate, applied).map(Ok),
+            Ok(applied) => {
+                // The block is final whoever signed it; it is what comes next that must not be signed.
+                self.commit(block, certificate, applied)?;
+                forgotten.map_or(Ok(Ok(())), Err)
+            }
             Err(error) => Err(HaltReason::DecidedInvalid {
                 height,
                 block: id,
                 reason: error.to_string(),
             }),
         }
+    }
+
+    /// A certificate of this height that carries our precommit, though this process knows of none: the log was lost or is an older copy, or the
+    /// key is in use elsewhere.
+    fn forgotten(&self, certificate: &CommitCertificate) -> Option<HaltReason> {
+        let (me, key) = self.live.me.zip(self.key)?;
+        let round = certificate.round();
+        let signers = certificate.precommits(&self.chain.validators).ok()?;
+        let signed = signers.iter().any(|(index, _)| *index == me);
+        let slot = (round, Some(VoteKind::Precommit));
+        let known = match self.live.signed.get(&slot) {
+            Some(Message::Vote(vote)) => vote.block == Some(certificate.block()),
+            _ => false,
+        };
+        (signed && !known).then_some(HaltReason::KeyInUseElsewhere {
+            key,
+            height: certificate.height(),
+            round,
+        })
     }
 
     fn claim(&mut self, from: Peer, tip: Height) {

@@ -13,9 +13,13 @@ use crate::{
 };
 use clap::Args;
 use libp2p::{Multiaddr, multiaddr::Protocol};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::path::{Path, PathBuf};
 use tender_auction::{genesis::Genesis, seal::SealSeed};
 use tokio::signal::unix::{SignalKind, signal};
+
+/// Open files of a busy peer: every connection the network and the API allow, its own files, and room.
+const OPEN_FILES: u64 = 512;
 
 #[derive(Debug, Args)]
 #[command(
@@ -141,8 +145,29 @@ fn starting(home: &Path, error: NodeError) -> Failure {
     Failure::new(format!("{shown}: {error}"), next)
 }
 
+/// Raises the limit of open files as far as it goes, and refuses one a peer cannot work with: it would stop in the middle of a height.
+fn room_for_files() -> Result<(), Failure> {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let most = maximum.unwrap_or(u64::MAX);
+    if current.is_none_or(|now| now >= OPEN_FILES) {
+        return Ok(());
+    }
+    let raised = Rlimit {
+        current: Some(most.min(OPEN_FILES)),
+        maximum,
+    };
+    match setrlimit(Resource::Nofile, raised) {
+        Ok(()) if most >= OPEN_FILES => Ok(()),
+        _ => Err(Failure::new(
+            format!("only {most} files may be open at once, a peer needs {OPEN_FILES}"),
+            "raise the limit where it is set (`ulimit -n 1024`, or LimitNOFILE of the service), then start again",
+        )),
+    }
+}
+
 impl StartArgs {
     pub(super) fn run(self) -> Result<(), Failure> {
+        room_for_files()?;
         let (config, mut node, keys) = prepare(&self.home)?;
         if let Some(port) = self.port {
             node.listen

@@ -146,6 +146,16 @@ impl Archive {
         Ok(self.store.tip()?.map_or(Height(0), |(height, _)| height))
     }
 
+    /// The validator that has voted from here, if one has.
+    pub fn voter(&self) -> Result<Option<PublicKey>, ArchiveError> {
+        Ok(self.store.voter()?)
+    }
+
+    /// Remembers who votes from here: once the first vote is on disk, before it leaves.
+    pub fn set_voter(&self, key: &PublicKey) -> Result<(), ArchiveError> {
+        Ok(self.store.set_voter(key)?)
+    }
+
     /// Appends a block with everything the index holds of it. On disk when this returns.
     pub fn commit(
         &self,

@@ -13,7 +13,11 @@
 //!
 //! Bounds: [`JOB_QUEUE`]; what does not fit is dropped by the sender (gossip is repeated by votes requests, answers are asked again).
 
-use crate::network::{GossipId, Place, Verdict as GossipVerdict};
+use super::hearing::{Hearing, votes_of};
+use crate::{
+    network::{GossipId, Place, Verdict as GossipVerdict},
+    store::points::{self, Point},
+};
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::{
@@ -141,6 +145,8 @@ pub(super) trait Shell<A: Application>: Send {
 pub(super) struct Driver<A: Application, S> {
     engine: Engine<A>,
     shell: S,
+    /// Until others were heard, what is signed waits here.
+    hearing: Option<Hearing>,
     out: mpsc::Sender<Outgoing>,
     timers: BTreeMap<(Instant, u64), Timeout>,
     scheduled: u64,
@@ -155,12 +161,14 @@ impl<A: Application, S: Shell<A>> Driver<A, S> {
     pub(super) fn new(
         engine: Engine<A>,
         shell: S,
+        hearing: Option<Hearing>,
         jobs: &Jobs,
         out: mpsc::Sender<Outgoing>,
     ) -> Self {
         Driver {
             engine,
             shell,
+            hearing,
             out,
             timers: BTreeMap::new(),
             scheduled: 0,
@@ -186,11 +194,10 @@ impl<A: Application, S: Shell<A>> Driver<A, S> {
                 tick = deadline(TICK);
                 self.step(Input::Tick)?;
             }
-            let next = self
-                .timers
-                .keys()
-                .next()
-                .map_or(tick, |(at, _)| tick.min(*at));
+            self.listen(now);
+            let timer = self.timers.keys().next().map(|(at, _)| *at);
+            let question = self.hearing.as_ref().map(Hearing::next);
+            let next = timer.into_iter().chain(question).fold(tick, Instant::min);
             match jobs.recv_timeout(next.saturating_duration_since(Instant::now())) {
                 Ok(job) => self.job(job)?,
                 Err(RecvTimeoutError::Timeout) => {}
@@ -223,6 +230,7 @@ impl<A: Application, S: Shell<A>> Driver<A, S> {
                 request,
                 response,
             } => {
+                let said = votes_of(&request, &response);
                 let input = Input::Response {
                     from,
                     request,
@@ -231,10 +239,15 @@ impl<A: Application, S: Shell<A>> Driver<A, S> {
                 if let Verdict::Reject(reason) = self.step(input)? {
                     tracing::warn!(peer = from.0, %reason, "answer rejected");
                     self.send(Outgoing::Fault(from));
+                } else if let (Some(said), Some(hearing)) = (said, &mut self.hearing) {
+                    hearing.heard(from, said, self.engine.height());
                 }
             }
             Job::Answer { request, reply } => {
-                if let Some(response) = self.engine.answer(&request) {
+                if let Some(mut response) = self.engine.answer(&request) {
+                    if let Some(hearing) = &self.hearing {
+                        hearing.keep_back(&mut response);
+                    }
                     // The asker may have hung up.
                     let _ = reply.send(response);
                 }
@@ -246,6 +259,20 @@ impl<A: Application, S: Shell<A>> Driver<A, S> {
             Job::Wake => {}
         }
         Ok(())
+    }
+
+    /// Asks others what they know, as long as this peer is to hear them; then says what waited for that.
+    fn listen(&mut self, now: Instant) {
+        let height = self.engine.height();
+        if let Some(hearing) = self.hearing.take_if(|hearing| hearing.is_over(now)) {
+            for message in hearing.into_held() {
+                self.say(message);
+            }
+        }
+        let question = self.hearing.as_mut().and_then(|it| it.ask(now, height));
+        if let Some(question) = question {
+            self.send(question);
+        }
     }
 
     /// Fires the timers that are due, oldest first.
@@ -279,7 +306,7 @@ impl<A: Application, S: Shell<A>> Driver<A, S> {
                     self.shell.persist(&batch).map_err(|e| self.halted(e))?;
                     self.acknowledged.push_back(Input::Persisted(batch));
                 }
-                Effect::Send(message) => self.send(Outgoing::Say(message)),
+                Effect::Send(message) => self.say(message),
                 Effect::Ask { request, prefer } => self.send(Outgoing::Ask { request, prefer }),
                 Effect::Schedule { timeout, after_ms } => {
                     self.scheduled = self.scheduled.saturating_add(1);
@@ -290,6 +317,9 @@ impl<A: Application, S: Shell<A>> Driver<A, S> {
                     let height = committed.chain.height;
                     self.timers.retain(|_, timeout| timeout.height > height);
                     self.shell.commit(*committed).map_err(|e| self.halted(e))?;
+                    if let Some(hearing) = &mut self.hearing {
+                        hearing.committed(height);
+                    }
                     self.acknowledged.push_back(Input::Stored(height));
                 }
                 Effect::Halt(reason) => return Err(self.halted(reason.to_string())),
@@ -301,6 +331,17 @@ impl<A: Application, S: Shell<A>> Driver<A, S> {
     fn halted(&mut self, reason: String) -> Halted {
         self.shell.halt(reason);
         Halted
+    }
+
+    fn say(&mut self, message: Durable<Message>) {
+        let now = match &mut self.hearing {
+            Some(hearing) => hearing.hold(message),
+            None => Some(message),
+        };
+        if let Some(message) = now {
+            points::pass(Point::Send);
+            self.send(Outgoing::Say(message));
+        }
     }
 
     /// Waits for room: the courier waits only for the network, which waits for nobody.

@@ -6,7 +6,10 @@ use super::{
     shared::Shared,
     status::StatusMessage,
 };
-use crate::store::wal::WalFile;
+use crate::store::{
+    points::{self, Point},
+    wal::WalFile,
+};
 use std::{
     sync::{Arc, mpsc::SyncSender},
     time::{Duration, Instant},
@@ -26,6 +29,8 @@ const STATUS_PAUSE: Duration = Duration::from_millis(300);
 pub(super) struct Keeper {
     shared: Arc<Shared>,
     log: Option<WalFile>,
+    /// The store knows that this validator has voted.
+    has_voted: bool,
     /// Wakes those who follow the chain; one wake-up waiting is enough.
     followers: Vec<SyncSender<()>>,
     out: mpsc::Sender<Outgoing>,
@@ -36,12 +41,14 @@ impl Keeper {
     pub(super) fn new(
         shared: Arc<Shared>,
         log: Option<WalFile>,
+        has_voted: bool,
         followers: Vec<SyncSender<()>>,
         out: mpsc::Sender<Outgoing>,
     ) -> Self {
         Keeper {
             shared,
             log,
+            has_voted,
             followers,
             out,
             announced: None,
@@ -75,7 +82,14 @@ impl Shell<Market> for Keeper {
             .log
             .as_mut()
             .ok_or("a peer without a vote log was asked to write one")?;
-        log.persist(batch).map_err(|e| e.to_string())
+        log.persist(batch).map_err(|e| e.to_string())?;
+        // After the log, for that must not be empty once this is known; and before the first signature leaves.
+        if let (false, Some(key)) = (self.has_voted, &self.shared.validator) {
+            let known = self.shared.archive.set_voter(key);
+            known.map_err(|e| e.to_string())?;
+            self.has_voted = true;
+        }
+        Ok(())
     }
 
     fn commit(&mut self, committed: Committed<Market>) -> Result<(), String> {
@@ -114,6 +128,7 @@ impl Shell<Market> for Keeper {
             let _ = follower.try_send(());
         }
         self.announce_tip();
+        points::pass(Point::HeightBegins);
         Ok(())
     }
 

@@ -25,6 +25,7 @@ pub(crate) mod driver;
 mod events;
 mod follow;
 pub(crate) mod handle;
+pub(crate) mod hearing;
 mod keeper;
 pub(crate) mod patience;
 pub(crate) mod peers;
@@ -46,12 +47,17 @@ use crate::{
     config::ApiSection,
     metrics::Metrics,
     network::{Network, NetworkConfig, NetworkError},
-    store::{Store, StoreError, wal::WAL_FILE},
+    store::{
+        Store, StoreError,
+        points::{self, Point},
+        wal::WAL_FILE,
+    },
 };
 use admission::Admission;
 use courier::Courier;
 use driver::{Driver, Jobs, wall_clock};
 use follow::{Alarm, Member};
+use hearing::Hearing;
 use keeper::Keeper;
 use libp2p::{Multiaddr, identity::Keypair};
 use std::{io, path::PathBuf, sync::Arc};
@@ -64,7 +70,7 @@ use tender_consensus::{
     engine::{Engine, HaltReason},
     signer::Signer,
 };
-use tender_wire::SecretKey;
+use tender_wire::{PublicKey, SecretKey};
 use tokio::{
     sync::{mpsc, watch},
     task::{JoinSet, spawn_blocking},
@@ -160,7 +166,7 @@ impl Node {
             addresses,
         } = config;
         let chain_id = genesis.chain_id();
-        let voting = keys.validator.is_some();
+        let voting = keys.validator.as_ref().map(|keys| keys.consensus.public());
         let recovered = spawn_blocking(move || recover(genesis, data, voting)).await;
         let recovered = recovered.map_err(|e| io_error("read the data directory", e.into()))??;
         let Recovered {
@@ -169,8 +175,10 @@ impl Node {
             chain,
             certificate,
             log,
+            has_voted,
         } = recovered;
         tracing::info!(chain = %chain_id, height = chain.height.0, "recovered");
+        points::pass(Point::Recovered);
 
         let metrics = Metrics::new();
         let network = NetworkConfig {
@@ -189,6 +197,7 @@ impl Node {
         let parts = Parts {
             shared: Arc::new(shared),
             log: log_file,
+            has_voted,
             records: records.unwrap_or_default(),
             certificate,
             signer,
@@ -219,9 +228,14 @@ struct Recovered {
         crate::store::wal::WalFile,
         Vec<tender_consensus::wal::WalRecord>,
     )>,
+    has_voted: bool,
 }
 
-fn recover(genesis: Genesis, data: PathBuf, voting: bool) -> Result<Recovered, NodeError> {
+fn recover(
+    genesis: Genesis,
+    data: PathBuf,
+    voting: Option<PublicKey>,
+) -> Result<Recovered, NodeError> {
     let chain_id = genesis.chain_id();
     let mut secret = [0; 32];
     getrandom::fill(&mut secret)
@@ -229,15 +243,18 @@ fn recover(genesis: Genesis, data: PathBuf, voting: bool) -> Result<Recovered, N
     let verifier = Arc::new(RememberingVerifier::new(secret));
     let market = Arc::new(Market::with_verifier(genesis, verifier)?);
     let archive = Archive::new(Store::open(&data, chain_id)?);
-    let (chain, certificate) = recover::chain(&market, &archive)?;
-    let log = voting.then(|| recover::vote_log(&data.join(WAL_FILE), chain.height));
+    let stored = recover::chain(&market, &archive, voting)?;
+    let path = data.join(WAL_FILE);
+    let log = voting.map(|key| recover::vote_log(&path, &archive, &stored, key));
     let log = log.transpose()?;
+    let has_voted = archive.voter().map_err(RecoverError::from)?.is_some();
     Ok(Recovered {
         market,
         archive,
-        chain,
-        certificate,
+        chain: stored.chain,
+        certificate: stored.certificate,
         log,
+        has_voted,
     })
 }
 
@@ -259,6 +276,7 @@ fn split(keys: ValidatorKeys) -> (Box<dyn Signer>, Member) {
 struct Parts {
     shared: Arc<Shared>,
     log: Option<crate::store::wal::WalFile>,
+    has_voted: bool,
     records: Vec<tender_consensus::wal::WalRecord>,
     certificate: Option<tender_consensus::certificate::CommitCertificate>,
     signer: Option<Box<dyn Signer>>,
@@ -292,8 +310,15 @@ impl Parts {
         // A restart may owe duties: look once without waiting for a block.
         let _ = wake_pool.try_send(());
         let followers = vec![wake_pool, wake_opener];
-        let keeper = Keeper::new(Arc::clone(&shared), self.log, followers, out.clone());
-        let driver = Driver::new(engine, keeper, &jobs, out.clone());
+        let keeper = Keeper::new(
+            Arc::clone(&shared),
+            self.log,
+            self.has_voted,
+            followers,
+            out.clone(),
+        );
+        let hearing = Hearing::after_restart(&shared, self.has_voted);
+        let driver = Driver::new(engine, keeper, hearing, &jobs, out.clone());
 
         let spawn_error = |source| NodeError::Io {
             action: "start a thread".into(),

@@ -10,9 +10,10 @@ use super::{
 };
 use crate::store::{
     SYNC_AFRESH,
+    points::{self, Point},
     wal::{WalFile, WalFileError},
 };
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tender_auction::market::Market;
 use tender_consensus::{
     block::Block,
@@ -20,7 +21,7 @@ use tender_consensus::{
     chain::{BlockError, ChainState},
     wal::WalRecord,
 };
-use tender_wire::{CodecError, Height, decode};
+use tender_wire::{CodecError, Height, PublicKey, decode};
 
 /// Bytes of blocks read at once.
 pub(crate) const READ_BYTES: usize = 32 << 20;
@@ -64,50 +65,137 @@ pub enum RecoverError {
         /// The last height found.
         found: Height,
     },
+    /// The files are another validator's.
+    #[error(
+        "{path} is of validator {found}, this home's key is of {expected}: put the files back where they belong; with a new key, begin in an empty home (SECURITY.md, \"Lost files\")", path = path.display()
+    )]
+    OtherValidator {
+        /// The vote log or the store.
+        path: PathBuf,
+        /// Whose it is.
+        found: PublicKey,
+        /// Whose it should be.
+        expected: PublicKey,
+    },
+    /// A block shows a vote that the log does not know of.
+    #[error(
+        "{path} is at height {log}, and this validator has signed block {signed}: the log is an older copy, or the key votes elsewhere too (SECURITY.md, \"Lost files\")", path = path.display()
+    )]
+    OldLog {
+        /// The vote log.
+        path: PathBuf,
+        /// The height it is at; 0 if it has none.
+        log: Height,
+        /// The highest block that carries this validator's signature.
+        signed: Height,
+    },
 }
 
-/// The chain as stored, and the certificate of its tip.
+/// The chain as stored.
+pub(super) struct Stored {
+    pub(super) chain: Chain,
+    /// Of its tip.
+    pub(super) certificate: Option<CommitCertificate>,
+    /// The highest block whose certificate carries the signature of the validator asked about.
+    pub(super) signed: Height,
+}
+
+/// The chain as stored, and how far `validator` has signed it.
 ///
 /// # Errors
 /// [`RecoverError`].
 pub(super) fn chain(
     market: &Market,
     archive: &Archive,
-) -> Result<(Chain, Option<CommitCertificate>), RecoverError> {
+    validator: Option<PublicKey>,
+) -> Result<Stored, RecoverError> {
     let tip = archive.height()?;
-    let mut chain = ChainState::genesis(market);
-    let mut certificate = None;
-    while chain.height < tip {
-        let found = chain.height;
-        let stored = archive.raw_blocks(found.next(), READ_BLOCKS, READ_BYTES)?;
+    let mut found = Stored {
+        chain: ChainState::genesis(market),
+        certificate: None,
+        signed: Height(0),
+    };
+    while found.chain.height < tip {
+        let at = found.chain.height;
+        let stored = archive.raw_blocks(at.next(), READ_BLOCKS, READ_BYTES)?;
         if stored.is_empty() {
-            return Err(RecoverError::Short { tip, found });
+            return Err(RecoverError::Short { tip, found: at });
         }
         for stored in stored {
             let height = stored.height;
             let unreadable = |source| RecoverError::Unreadable { height, source };
             let block: Block = decode(&stored.block).map_err(unreadable)?;
-            let applied = chain
+            let certificate: CommitCertificate = decode(&stored.certificate).map_err(unreadable)?;
+            let rank = validator.and_then(|key| found.chain.validators.index_of(&key));
+            let signers = certificate.precommits(&found.chain.validators);
+            let mut signers = signers.into_iter().flatten().map(|(index, _)| index);
+            if rank.is_some_and(|rank| signers.any(|index| index == rank)) {
+                found.signed = height;
+            }
+            let applied = found
+                .chain
                 .apply(market, &block)
                 .map_err(|source| RecoverError::DoesNotExecute { height, source })?;
-            chain = applied.chain;
-            certificate = Some(decode(&stored.certificate).map_err(unreadable)?);
+            found.chain = applied.chain;
+            found.certificate = Some(certificate);
+            points::pass(Point::Recovering);
         }
     }
-    Ok((chain, certificate))
+    Ok(found)
 }
 
-/// The vote log. A validator whose store holds no block has never voted on a block it could remember, and may begin a new log;
-/// with blocks but without a log it must not sign.
+/// The vote log of a validator. One whose store holds no block and that has never voted may begin a new log; any other without its log, or with
+/// a log that is not its own or older than what the stored blocks show, must not sign.
 ///
 /// # Errors
-/// [`RecoverError::Log`].
+/// [`RecoverError`].
 pub(super) fn vote_log(
     path: &Path,
-    tip: Height,
+    archive: &Archive,
+    stored: &Stored,
+    validator: PublicKey,
 ) -> Result<(WalFile, Vec<WalRecord>), RecoverError> {
-    if tip == Height(0) && !path.exists() {
+    let voter = archive.voter()?;
+    let others = |path: &Path, found| RecoverError::OtherValidator {
+        path: path.to_owned(),
+        found,
+        expected: validator,
+    };
+    if let Some(found) = voter.filter(|found| *found != validator) {
+        return Err(others(path.parent().unwrap_or(path), found));
+    }
+    if stored.chain.height == Height(0) && voter.is_none() && !path.exists() {
         return Ok((WalFile::create(path)?, Vec::new()));
     }
-    Ok(WalFile::open(path)?)
+    let (file, records) = WalFile::open(path)?;
+    let start = records.iter().rev().find_map(|record| match record {
+        WalRecord::Start { chain, height, .. } => Some((*chain, *height)),
+        _ => None,
+    });
+    if voter.is_some() && records.is_empty() {
+        return Err(WalFileError::Emptied { path: path.into() }.into());
+    }
+    let mut signers = records.iter().filter_map(|record| match record {
+        WalRecord::SignedVote(vote) => Some(vote.validator),
+        WalRecord::SignedProposal(proposal) => Some(proposal.validator),
+        _ => None,
+    });
+    // A log of another chain is refused as that.
+    let ours = start.is_none_or(|(chain, _)| chain == stored.chain.chain);
+    if let Some(found) = signers.find(|found| *found != validator).filter(|_| ours) {
+        return Err(others(path, found));
+    }
+    let log = start.map_or(Height(0), |(_, height)| height);
+    if ours && stored.signed > log {
+        return Err(RecoverError::OldLog {
+            path: path.to_owned(),
+            log,
+            signed: stored.signed,
+        });
+    }
+    if voter.is_none() && ours && !records.is_empty() {
+        // The process ended between its first vote and this; what it wrote is about to be said.
+        archive.set_voter(&validator)?;
+    }
+    Ok((file, records))
 }

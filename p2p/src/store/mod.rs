@@ -11,22 +11,28 @@
 //! all, and are on disk when [`Store::commit`] returns (two-phase commit). The whole file is checked when it is opened, and every
 //! value carries a checksum, so damage is an error that names the file, never a wrong answer. Calls block on the disk: call them off the async threads.
 
+mod disk;
 pub(crate) mod lock;
+pub mod points;
 pub mod wal;
 
 pub use lock::{DirLock, LockError};
 
 use crate::files;
+use disk::Disk;
+use points::Point;
 use redb::{
-    Database, ReadTransaction, ReadableDatabase, ReadableTable, StorageError, TableDefinition,
-    WriteTransaction,
+    Database, ReadTransaction, ReadableDatabase, ReadableTable, StorageBackend, StorageError,
+    TableDefinition, WriteTransaction, backends::FileBackend,
 };
 use sha2::{Digest, Sha256};
 use std::{
+    fs::{self, OpenOptions},
+    io,
     panic::{self, AssertUnwindSafe},
     path::{Path, PathBuf},
 };
-use tender_wire::{BlockId, ChainId, Height};
+use tender_wire::{BlockId, ChainId, Height, PublicKey};
 
 /// File name of the database.
 const FILE: &str = "blocks.redb";
@@ -51,6 +57,7 @@ const CHAIN_KEY: &str = "chain";
 const FORMAT_KEY: &str = "format";
 const TIP_KEY: &str = "tip";
 const SNAPSHOT_KEY: &str = "snapshot";
+const VOTER_KEY: &str = "voter";
 
 /// Why the store did not do what was asked. All but [`StoreError::NotNext`] mean: stop the process and keep its files.
 #[derive(Debug, thiserror::Error)]
@@ -124,7 +131,8 @@ pub struct Store {
     /// Present until dropped.
     db: Option<Database>,
     path: PathBuf,
-    _lock: DirLock,
+    /// `None` while the file is being made: then the maker holds it.
+    _lock: Option<DirLock>,
 }
 
 impl Drop for Store {
@@ -149,11 +157,41 @@ impl Store {
         files::create_private_dir(dir).map_err(|e| fault(dir, redb::Error::from(e)))?;
         let lock = DirLock::acquire(dir)?;
         let path = dir.join(FILE);
-        let new = !path.exists();
+        if !path.exists() {
+            create(dir, &path, chain)?;
+        }
+        // The file's name must survive a crash as well as its content, also where the one who made it was killed before this.
+        points::at(Point::StoreDirSync)
+            .and_then(|()| files::sync_dir(dir))
+            .map_err(|e| fault(&path, redb::Error::from(e)))?;
+        let io = |e| fault(&path, redb::Error::from(e));
+        let mut options = OpenOptions::new();
+        let file = options.read(true).write(true).open(&path).map_err(io)?;
+        // Made whole under another name, so nobody's crash left it empty; redb would take it for a new one.
+        if file.metadata().map_err(io)?.len() == 0 {
+            let what = "it is empty".into();
+            return Err(StoreError::Damaged { path, what });
+        }
+        let store = Store::over(file, path, Some(lock))?;
+        store.check_or_claim(dir, chain)?;
+        Ok(store)
+    }
+
+    /// The store in a file.
+    fn over(file: fs::File, path: PathBuf, lock: Option<DirLock>) -> Result<Store, StoreError> {
+        let backend = FileBackend::new(file).map_err(|e| fault(&path, e))?;
+        Store::on(backend, path, lock)
+    }
+
+    fn on(
+        backend: impl StorageBackend,
+        path: PathBuf,
+        lock: Option<DirLock>,
+    ) -> Result<Store, StoreError> {
         let db = guard(&path, || {
             let mut db = Database::builder()
                 .set_cache_size(CACHE_BYTES)
-                .create(&path)
+                .create_with_backend(Disk(backend))
                 .map_err(|e| fault(&path, e))?;
             // Reads the whole file against redb's page checksums: a damaged key would else look like an absent one.
             if !db.check_integrity().map_err(|e| fault(&path, e))? {
@@ -161,17 +199,11 @@ impl Store {
             }
             Ok(db)
         })?;
-        if new {
-            // The file's name must survive a crash as well as its content.
-            files::sync_dir(dir).map_err(|e| fault(&path, redb::Error::from(e)))?;
-        }
-        let store = Store {
+        Ok(Store {
             db: Some(db),
             path,
             _lock: lock,
-        };
-        store.check_or_claim(dir, chain)?;
-        Ok(store)
+        })
     }
 
     /// Height and id of the last block.
@@ -197,6 +229,7 @@ impl Store {
         certificate: &[u8],
         index: &[IndexEntry],
     ) -> Result<(), StoreError> {
+        self.point(Point::StoreCommit)?;
         self.write(|txn| {
             let mut meta = txn.open_table(META).map_err(|e| self.fault(e))?;
             let tip = self.tip_in(&meta)?.map_or(Height(0), |(tip, _)| tip);
@@ -226,7 +259,8 @@ impl Store {
                     .map_err(put)?;
             }
             Ok(())
-        })
+        })?;
+        self.point(Point::StoreCommitted)
     }
 
     /// The block at a height.
@@ -379,6 +413,43 @@ impl Store {
         })
     }
 
+    /// Remembers for ever that this validator votes with the log beside this store: from then on the log may be neither missing nor empty, nor
+    /// another's. To be called once the first vote is on disk, before it leaves.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the disk failed.
+    pub fn set_voter(&self, key: &PublicKey) -> Result<(), StoreError> {
+        self.write(|txn| {
+            txn.open_table(META)
+                .map_err(|e| self.fault(e))?
+                .insert(
+                    VOTER_KEY,
+                    seal(VOTER_KEY.as_bytes(), key.as_ref()).as_slice(),
+                )
+                .map(drop)
+                .map_err(|e| self.fault(e))
+        })
+    }
+
+    /// The validator that has voted from here, if one has.
+    ///
+    /// # Errors
+    /// [`StoreError`] on damage.
+    pub fn voter(&self) -> Result<Option<PublicKey>, StoreError> {
+        self.read(|read| {
+            let meta = read.open_table(META).map_err(|e| self.fault(e))?;
+            let Some(value) = self.meta(&meta, VOTER_KEY)? else {
+                return Ok(None);
+            };
+            let key = <[u8; 32]>::try_from(value).map_err(|_| self.damaged("the voter"))?;
+            Ok(Some(PublicKey(key)))
+        })
+    }
+
+    fn point(&self, point: Point) -> Result<(), StoreError> {
+        points::at(point).map_err(|e| self.fault(redb::Error::from(e)))
+    }
+
     /// A new file is claimed for the chain; an old one must be of it.
     fn check_or_claim(&self, dir: &Path, chain: ChainId) -> Result<(), StoreError> {
         self.write(|txn| {
@@ -493,6 +564,27 @@ impl Store {
     }
 }
 
+/// Makes the store of a chain under another name, and gives it its own when it is whole: a crash, or a full disk, on the way leaves no half a store,
+/// which would be taken for a damaged one.
+fn create(dir: &Path, path: &Path, chain: ChainId) -> Result<(), StoreError> {
+    let new = path.with_extension("redb.new");
+    let failed = |e: io::Error| fault(&new, redb::Error::from(e));
+    match fs::remove_file(&new) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(failed(e)),
+        _ => {}
+    }
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create_new(true);
+    let file = options.open(&new).map_err(failed)?;
+    let store = Store::over(file, new.clone(), None)?;
+    store.check_or_claim(dir, chain)?;
+    drop(store);
+    points::at(Point::StoreCreated)
+        .and_then(|()| fs::File::open(&new)?.sync_all())
+        .and_then(|()| fs::rename(&new, path))
+        .map_err(failed)
+}
+
 /// redb panics on some damaged pages; that too is damage, and no reason to take the process down from here. What it
 /// holds in memory is not used for anything else afterwards: the caller stops.
 fn guard<T>(path: &Path, work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
@@ -513,6 +605,13 @@ fn fault(path: &Path, error: impl Into<redb::Error>) -> StoreError {
             StoreError::Io { path, what }
         }
         redb::Error::PreviousIo => StoreError::Io { path, what },
+        redb::Error::DatabaseAlreadyOpen => {
+            let dir = path.parent().unwrap_or(&path).to_owned();
+            StoreError::Lock(LockError::InUse {
+                dir,
+                owner: "another process".into(),
+            })
+        }
         _ => StoreError::Damaged { path, what },
     }
 }

@@ -1,7 +1,11 @@
-//! The store on a real disk: what is committed is there, what is damaged is named.
+//! The store on a real disk: what is committed is there, what is damaged is named. And on one that loses power.
 
 use super::*;
-use std::{fs, panic};
+use std::{
+    fs, panic,
+    sync::{Arc, Mutex, MutexGuard},
+};
+use tender_consensus::sim::Rng;
 
 const CHAIN: ChainId = ChainId([1; 32]);
 
@@ -174,12 +178,15 @@ fn p1_a_copy_of_the_open_file_has_every_commit() {
     }
 }
 
-/// P4: whatever byte is flipped, no reading gives anything but what was written, and nothing panics.
+/// P4: whatever byte is flipped or page zeroed, no reading gives anything but what was written, and nothing panics.
 #[test]
-fn p4_a_flipped_byte_is_an_error_or_harmless_never_a_wrong_answer() {
-    let (dir, store) = filled(6);
+fn p4_a_flipped_byte_or_zeroed_page_is_an_error_or_harmless_never_a_wrong_answer() {
+    const PAGE: usize = 4096;
+    let disk = Disk::new(Platters::default());
+    let store = disk.store().unwrap();
+    (1..=6).for_each(|height| commit(&store, height));
     drop(store);
-    let good = fs::read(dir.path().join(FILE)).unwrap();
+    let good = disk.platters().durable.clone();
     let mut noticed = 0;
     // redb's own panics, which the store turns into errors, would fill the screen.
     panic::set_hook(Box::new(|info| {
@@ -189,29 +196,39 @@ fn p4_a_flipped_byte_is_an_error_or_harmless_never_a_wrong_answer() {
     }));
     // Page heads, where the structure is, and a sample of the rest.
     let used: Vec<usize> = (0..good.len()).filter(|at| good[*at] != 0).collect();
-    let heads = used.iter().filter(|at| *at % 4096 < 6);
-    let sample = heads.chain(used.iter().step_by(used.len() / 200)).copied();
-    for at in sample {
-        let copy = tempfile::tempdir().unwrap();
+    let heads = used.iter().filter(|at| *at % PAGE < 6);
+    let sample = heads.chain(used.iter().step_by(used.len() / 1000)).copied();
+    let flips = sample.map(|at| (format!("byte {at}"), at..at + 1));
+    let pages = (0..good.len())
+        .step_by(PAGE)
+        .map(|at| (format!("page at {at}"), at..at + PAGE));
+    for (case, range) in flips.chain(pages) {
         let mut bad = good.clone();
-        bad[at] ^= 0x55;
-        fs::write(copy.path().join(FILE), &bad).unwrap();
+        match range.len() {
+            1 => bad[range.start] ^= 0x55,
+            _ => bad[range].fill(0),
+        }
         let read = panic::catch_unwind(|| -> Result<(), StoreError> {
-            let store = Store::open(copy.path(), CHAIN)?;
-            assert_eq!(store.tip()?, Some((Height(6), id(6))), "byte {at}");
+            let disk = Disk::new(Platters {
+                cached: bad.clone(),
+                durable: bad,
+                ..Platters::default()
+            });
+            let store = disk.store()?;
+            assert_eq!(store.tip()?, Some((Height(6), id(6))), "{case}");
             let blocks = store.blocks(Height(1), 99, usize::MAX)?;
             let wrong = blocks.iter().any(|b| b.block != block(b.height.0));
-            assert!(blocks.len() == 6 && !wrong, "byte {at}");
+            assert!(blocks.len() == 6 && !wrong, "{case}");
             for h in 1..=6 {
-                assert_eq!(store.height_of(&id(h))?, Some(Height(h)), "byte {at}");
+                assert_eq!(store.height_of(&id(h))?, Some(Height(h)), "{case}");
             }
             Ok(())
         });
         match read {
             Ok(Ok(())) => {}
             Ok(Err(StoreError::Damaged { .. } | StoreError::OtherFormat { .. })) => noticed += 1,
-            Ok(Err(other)) => panic!("byte {at}: {other}"),
-            Err(_) => panic!("byte {at}: panicked"),
+            Ok(Err(other)) => panic!("{case}: {other}"),
+            Err(_) => panic!("{case}: panicked"),
         }
     }
     let _ = panic::take_hook();
@@ -237,5 +254,310 @@ fn p4_a_file_that_is_no_database_or_cut_short_is_damage() {
             "{error}"
         );
         assert!(error.to_string().contains(FILE), "{error}");
+    }
+}
+
+/// P4: an empty file is no new store, for a store is made under another name; and half of one that was being made is made again.
+#[test]
+fn p4_an_emptied_store_is_damage_and_one_that_was_never_finished_is_made_again() {
+    let (dir, store) = filled(3);
+    drop(store);
+    let path = dir.path().join(FILE);
+    let good = fs::read(&path).unwrap();
+    for begun in [&b""[..], &[0; 8192], &good[..100], &good] {
+        fs::write(&path, b"").unwrap();
+        let error = Store::open(dir.path(), CHAIN).unwrap_err();
+        assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
+        fs::remove_file(&path).unwrap();
+        fs::write(path.with_extension("redb.new"), begun).unwrap();
+        let store = Store::open(dir.path(), CHAIN).unwrap();
+        assert_eq!(store.tip().unwrap(), None);
+        drop(store);
+        let mut names: Vec<_> = fs::read_dir(dir.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        names.sort();
+        assert_eq!(names, ["LOCK", FILE]);
+    }
+}
+
+/// P7: the lock file is only a name; whoever removes it meets redb's own lock.
+#[test]
+fn p7_without_the_lock_file_a_second_holder_is_refused_all_the_same() {
+    let (dir, _store) = filled(1);
+    fs::remove_file(dir.path().join("LOCK")).unwrap();
+    let error = Store::open(dir.path(), CHAIN).unwrap_err();
+    assert!(
+        matches!(error, StoreError::Lock(LockError::InUse { .. })),
+        "{error}"
+    );
+}
+
+#[test]
+fn p7_who_has_voted_from_here_is_remembered() {
+    let (dir, store) = filled(0);
+    assert_eq!(store.voter().unwrap(), None);
+    store.set_voter(&PublicKey([7; 32])).unwrap();
+    drop(store);
+    let store = Store::open(dir.path(), CHAIN).unwrap();
+    assert_eq!(store.voter().unwrap(), Some(PublicKey([7; 32])));
+}
+
+/// A disk with a cache: what was not synced when the power went is lost, in part and in any order.
+#[derive(Clone, Debug)]
+struct Disk(Arc<Mutex<Platters>>);
+
+#[derive(Clone, Debug, Default)]
+struct Platters {
+    /// On the platters.
+    durable: Vec<u8>,
+    /// What readers see.
+    cached: Vec<u8>,
+    unsynced: Vec<Change>,
+    /// Changes and syncs so far.
+    done: usize,
+    /// What happens when that many are done.
+    end: Option<(usize, End)>,
+    /// Tried after the end.
+    late: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Power,
+    /// Power lasts, and one call fails.
+    Fault,
+}
+
+#[derive(Clone, Debug)]
+enum Change {
+    Length(usize),
+    Write(usize, Vec<u8>),
+}
+
+/// What a disk writes at once.
+const SECTOR: usize = 512;
+
+impl Change {
+    /// Makes the change, of a write only the sectors that arrive.
+    fn apply(&self, bytes: &mut Vec<u8>, arrives: &mut dyn FnMut() -> bool) {
+        match self {
+            Change::Length(len) => {
+                if arrives() {
+                    bytes.resize(*len, 0);
+                }
+            }
+            Change::Write(offset, data) => {
+                for (sector, at) in data.chunks(SECTOR).zip((*offset..).step_by(SECTOR)) {
+                    let end = at + sector.len();
+                    if arrives() {
+                        let len = bytes.len().max(end);
+                        bytes.resize(len, 0);
+                        bytes[at..end].copy_from_slice(sector);
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Platters {
+    fn step(&mut self) -> std::io::Result<()> {
+        let over = self.end.filter(|(at, _)| self.done >= *at);
+        self.done += 1;
+        match over {
+            None => Ok(()),
+            Some((at, end)) => {
+                self.late += usize::from(self.done > at + 1);
+                Err(std::io::Error::other(format!("{end:?}")))
+            }
+        }
+    }
+
+    fn change(&mut self, change: Change) -> std::io::Result<()> {
+        self.step()?;
+        change.apply(&mut self.cached, &mut || true);
+        self.unsynced.push(change);
+        Ok(())
+    }
+
+    /// What is found when power is back.
+    fn after_power_cut(&self, rng: &mut Rng) -> Platters {
+        let mut durable = self.durable.clone();
+        let percent = [0, 50, 90, 100][usize::try_from(rng.below(4)).unwrap()];
+        for change in &self.unsynced {
+            change.apply(&mut durable, &mut || rng.chance(percent));
+        }
+        Platters {
+            cached: durable.clone(),
+            durable,
+            ..Platters::default()
+        }
+    }
+}
+
+impl Disk {
+    fn new(platters: Platters) -> Disk {
+        Disk(Arc::new(Mutex::new(platters)))
+    }
+
+    fn platters(&self) -> MutexGuard<'_, Platters> {
+        self.0.lock().unwrap()
+    }
+
+    fn store(&self) -> Result<Store, StoreError> {
+        let store = Store::on(self.clone(), PathBuf::from("disk"), None)?;
+        store.check_or_claim(Path::new("disk"), CHAIN)?;
+        Ok(store)
+    }
+}
+
+impl StorageBackend for Disk {
+    fn len(&self) -> std::io::Result<u64> {
+        Ok(self.platters().cached.len() as u64)
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> std::io::Result<()> {
+        let from = usize::try_from(offset).unwrap();
+        let platters = self.platters();
+        let found = platters.cached.get(from..from + out.len());
+        out.copy_from_slice(found.ok_or(std::io::ErrorKind::UnexpectedEof)?);
+        Ok(())
+    }
+
+    fn set_len(&self, len: u64) -> std::io::Result<()> {
+        let len = usize::try_from(len).unwrap();
+        self.platters().change(Change::Length(len))
+    }
+
+    fn sync_data(&self) -> std::io::Result<()> {
+        let mut platters = self.platters();
+        platters.step()?;
+        platters.durable = platters.cached.clone();
+        platters.unsynced.clear();
+        Ok(())
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> std::io::Result<()> {
+        let offset = usize::try_from(offset).unwrap();
+        self.platters().change(Change::Write(offset, data.to_vec()))
+    }
+}
+
+/// A block of this height as [`commit`] makes it, whose failure is an answer.
+fn try_commit(store: &Store, height: u64) -> Result<(), StoreError> {
+    let index = [(format!("height/{height:03}").into_bytes(), vec![1, 2])];
+    let (block, certificate) = (block(height), certificate(height));
+    store.commit(Height(height), id(height), &block, &certificate, &index)
+}
+
+/// What is on the disk is `acknowledged` blocks, or one more that was on its way.
+#[track_caller]
+fn check_chain(store: &Store, acknowledged: u64, case: &str) -> u64 {
+    let tip = store.tip().unwrap().map_or(0, |(height, _)| height.0);
+    assert!(
+        tip == acknowledged || tip == acknowledged + 1,
+        "{case}: {tip}"
+    );
+    let blocks = store.blocks(Height(1), 99, usize::MAX).unwrap();
+    assert_eq!(blocks.len() as u64, tip, "{case}");
+    for found in blocks {
+        let height = found.height.0;
+        assert_eq!(found.block, block(height), "{case}");
+        assert_eq!(found.certificate, certificate(height), "{case}");
+        assert_eq!(store.height_of(&id(height)).unwrap(), Some(Height(height)));
+        let index = store.index_get(format!("height/{height:03}").as_bytes());
+        assert_eq!(index.unwrap(), Some(vec![1, 2]), "{case}");
+    }
+    tip
+}
+
+/// P1, P3: power fails after each of the disk's operations, what was not synced arrives or not, and power fails again while that is
+/// recovered from. Every block that was acknowledged is there, whole; none is there in part.
+#[test]
+fn p3_power_cut_at_every_operation_loses_no_acknowledged_block() {
+    let empty = Disk::new(Platters::default());
+    empty.store().unwrap();
+    let mut cut_in_recovery = 0;
+    for seed in 0..5 {
+        let mut rng = Rng::new(seed);
+        cut_in_recovery += cut_everywhere(&empty.platters(), &mut rng);
+    }
+    assert!(cut_in_recovery > 20, "{cut_in_recovery}");
+}
+
+/// One cut per operation; gives how many recoveries were cut as well.
+fn cut_everywhere(empty: &Platters, rng: &mut Rng) -> usize {
+    let mut cut_in_recovery = 0;
+    for after in 0.. {
+        let case = format!("cut after {after} operations");
+        let mut start = empty.clone();
+        (start.done, start.end) = (0, Some((after, End::Power)));
+        let disk = Disk::new(start);
+        let mut acknowledged = 0;
+        let ended = (|| {
+            let store = disk.store()?;
+            for height in 1..=4 {
+                try_commit(&store, height)?;
+                acknowledged = height;
+            }
+            Ok::<_, StoreError>(())
+        })();
+        let mut found = disk.platters().after_power_cut(rng);
+        // A second cut, in the recovery from the first.
+        found.end = Some((usize::try_from(rng.below(20)).unwrap(), End::Power));
+        let second = Disk::new(found);
+        let recovered = second.store().map(drop);
+        cut_in_recovery += usize::from(recovered.is_err());
+        let third = Disk::new(second.platters().after_power_cut(rng));
+        let store = third.store().unwrap_or_else(|e| panic!("{case}: {e}"));
+        let tip = check_chain(&store, acknowledged, &case);
+        try_commit(&store, tip + 1).unwrap();
+        if ended.is_ok() {
+            assert!(after > 40, "too few operations to cut: {after}");
+            break;
+        }
+    }
+    cut_in_recovery
+}
+
+/// P5, P6: any write or fsync fails while power lasts, as on a full disk. The commit is an error, nothing is tried again, and whoever opens the
+/// files finds what was acknowledged.
+#[test]
+fn p5_after_any_failed_operation_the_store_does_nothing_and_has_everything() {
+    for after in 0.. {
+        let case = format!("failed after {after} operations");
+        let disk = Disk::new(Platters::default());
+        let mut acknowledged = 0;
+        let ended = (|| {
+            let store = disk.store()?;
+            {
+                let mut platters = disk.platters();
+                (platters.done, platters.end) = (0, Some((after, End::Fault)));
+            }
+            for height in 1..=4 {
+                match try_commit(&store, height) {
+                    Ok(()) => acknowledged = height,
+                    Err(error) => {
+                        let late = disk.platters().late;
+                        assert!(matches!(error, StoreError::Io { .. }), "{case}: {error}");
+                        assert!(try_commit(&store, height).is_err(), "{case}");
+                        assert_eq!(disk.platters().late, late, "{case}: tried again");
+                        return Err(error);
+                    }
+                }
+            }
+            Ok(())
+        })();
+        assert_eq!(disk.platters().late, 0, "{case}: wrote after the failure");
+        let mut left = disk.platters().clone();
+        left.end = None;
+        let store = Disk::new(left).store();
+        check_chain(&store.unwrap(), acknowledged, &case);
+        if ended.is_ok() {
+            assert!(after > 30, "too few operations to fail: {after}");
+            break;
+        }
     }
 }

@@ -3,8 +3,10 @@
 //! Invariants: when [`WalFile::persist`] returns, the batch survives a power cut. A failed write or fsync is never tried
 //! again, for the system may have dropped the data and report success the second time; the file then refuses everything and
 //! the process must stop (THREATS P5). A batch that begins a height replaces the file: the old one stays whole
-//! until the new one is on disk under its name (P1).
+//! until the new one is on disk under its name (P1). What [`WalFile::open`] gives is on disk as well, though the process that wrote it may have been
+//! killed before its fsync, or seen it fail: what a replay says again rests on it.
 
+use super::points::{self, Point};
 use crate::files::sync_parent;
 use std::{
     fs::{self, File, OpenOptions},
@@ -32,6 +34,12 @@ pub enum WalFileError {
     /// It is there already.
     #[error("{path} exists: a vote log is never overwritten", path = path.display())]
     Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It holds nothing, though this validator has voted.
+    #[error("{path} is empty, though this validator has voted: put this very file back, never an older copy, or have governance replace the key (SECURITY.md, \"Lost files\")", path = path.display())]
+    Emptied {
         /// The file.
         path: PathBuf,
     },
@@ -81,7 +89,9 @@ impl WalFile {
             }
             other => other.map_err(io_error(path, "create"))?,
         };
-        sync_parent(path).map_err(io_error(path, "sync the directory of"))?;
+        points::at(Point::WalDirSync)
+            .and_then(|()| sync_parent(path))
+            .map_err(io_error(path, "sync the directory of"))?;
         Ok(WalFile {
             path: path.into(),
             file,
@@ -91,10 +101,13 @@ impl WalFile {
 
     /// Opens the log and reads its records; an append that a crash interrupted is cut off.
     ///
+    /// What was read is written anew, for it may be in the system's memory alone, and after a failed fsync the system takes that for written.
+    ///
     /// # Errors
     /// [`WalFileError::Missing`] if there is none, [`WalFileError::Damaged`] if anything before the tail does not check.
     pub fn open(path: &Path) -> Result<(WalFile, Vec<WalRecord>), WalFileError> {
-        let bytes = match fs::read(path) {
+        points::at(Point::WalRead).map_err(io_error(path, "read"))?;
+        let mut bytes = match fs::read(path) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
                 return Err(WalFileError::Missing { path: path.into() });
             }
@@ -104,19 +117,13 @@ impl WalFile {
             path: path.into(),
             source,
         })?;
-        let file = OpenOptions::new()
-            .append(true)
-            .open(path)
-            .map_err(io_error(path, "open"))?;
         if scan.valid_len < bytes.len() {
             tracing::warn!(
                 path = %path.display(),
                 cut = bytes.len().saturating_sub(scan.valid_len),
                 "cut an unfinished append off the vote log"
             );
-            file.set_len(u64::try_from(scan.valid_len).unwrap_or(u64::MAX))
-                .and_then(|()| file.sync_all())
-                .map_err(io_error(path, "cut the tail of"))?;
+            bytes.truncate(scan.valid_len);
         }
         // A crash while the log was being replaced left the replacement, which never counted.
         match fs::remove_file(replacement(path)) {
@@ -125,11 +132,12 @@ impl WalFile {
             }
             _ => {}
         }
-        let wal = WalFile {
+        let mut wal = WalFile {
             path: path.into(),
-            file,
+            file: File::open(path).map_err(io_error(path, "open"))?,
             poisoned: false,
         };
+        wal.replace(&bytes)?;
         Ok((wal, scan.records))
     }
 
@@ -147,22 +155,37 @@ impl WalFile {
 
     fn append(&mut self, bytes: &[u8]) -> Result<(), WalFileError> {
         self.once(|wal| {
-            wal.file
-                .write_all(bytes)
+            points::at(Point::WalWrite)
+                .and_then(|()| wal.file.write_all(bytes))
                 .map_err(io_error(&wal.path, "append to"))?;
-            wal.file.sync_data().map_err(io_error(&wal.path, "sync"))
+            points::at(Point::WalSync)
+                .and_then(|()| wal.file.sync_data())
+                .map_err(io_error(&wal.path, "sync"))?;
+            points::pass(Point::WalSynced);
+            Ok(())
         })
     }
 
     fn replace(&mut self, bytes: &[u8]) -> Result<(), WalFileError> {
         self.once(|wal| {
             let new = replacement(&wal.path);
-            let mut file = new_file(&new).map_err(io_error(&new, "create"))?;
-            file.write_all(bytes).map_err(io_error(&new, "write"))?;
-            file.sync_all().map_err(io_error(&new, "sync"))?;
-            fs::rename(&new, &wal.path).map_err(io_error(&wal.path, "replace"))?;
-            sync_parent(&wal.path).map_err(io_error(&wal.path, "sync the directory of"))?;
+            let mut file = points::at(Point::WalCreate)
+                .and_then(|()| new_file(&new))
+                .map_err(io_error(&new, "create"))?;
+            points::at(Point::WalFill)
+                .and_then(|()| file.write_all(bytes))
+                .map_err(io_error(&new, "write"))?;
+            points::at(Point::WalFillSync)
+                .and_then(|()| file.sync_all())
+                .map_err(io_error(&new, "sync"))?;
+            points::at(Point::WalRename)
+                .and_then(|()| fs::rename(&new, &wal.path))
+                .map_err(io_error(&wal.path, "replace"))?;
+            points::at(Point::WalDirSync)
+                .and_then(|()| sync_parent(&wal.path))
+                .map_err(io_error(&wal.path, "sync the directory of"))?;
             wal.file = file;
+            points::pass(Point::WalReplaced);
             Ok(())
         })
     }
@@ -208,7 +231,7 @@ fn io_error(path: &Path, action: &'static str) -> impl FnOnce(io::Error) -> WalF
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::ops::Range;
+    use std::{ops::Range, os::unix::fs::MetadataExt};
     use tender_consensus::kernel::{Timeout, TimeoutKind};
     use tender_wire::{BlockId, ChainId, Height, Round};
 
@@ -298,6 +321,25 @@ mod tests {
             wal.replace(&new).unwrap();
             assert_eq!(reopen(&path).unwrap(), records(9..12));
         }
+    }
+
+    /// P5: what a killed process wrote may be in the system's memory alone, and what a failing fsync dropped looks written until the machine stops.
+    #[test]
+    fn p5_what_a_start_reads_is_written_anew_before_it_counts() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(WAL_FILE);
+        let whole = bytes(&records(0..3));
+        fs::write(&path, &whole).unwrap();
+        let file = File::open(&path).unwrap();
+        let before = file.metadata().unwrap().ino();
+        assert_eq!(reopen(&path).unwrap(), records(0..3));
+        assert_ne!(fs::metadata(&path).unwrap().ino(), before);
+        assert_eq!(fs::read(&path).unwrap(), whole);
+        // Where that cannot be done, nothing is given.
+        fs::create_dir(replacement(&path)).unwrap();
+        let error = reopen(&path).unwrap_err();
+        assert!(matches!(error, WalFileError::Io { .. }), "{error}");
+        assert_eq!(fs::read(&path).unwrap(), whole);
     }
 
     #[test]
