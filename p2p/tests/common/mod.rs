@@ -13,10 +13,12 @@ pub mod python;
 
 use std::{
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     thread::sleep,
     time::{Duration, Instant},
 };
+use tender_p2p::cli::place::Place;
+use tender_wire::Height;
 
 /// What a command did.
 #[derive(Debug)]
@@ -78,7 +80,7 @@ pub fn run(line: &str) -> Ran {
     tender(line.split_whitespace())
 }
 
-/// A peer process; killed when dropped.
+/// A peer process. Dropped while it runs, it is killed, and what it stored is audited.
 pub struct Peer {
     pub home: PathBuf,
     child: Option<Child>,
@@ -94,9 +96,15 @@ impl Peer {
     }
 
     pub fn start_with_env(home: &Path, flags: &[&str], env: &[(&str, &str)]) -> Peer {
+        let tender = Command::new(env!("CARGO_BIN_EXE_tender"));
+        Peer::spawn(home, tender, flags, env)
+    }
+
+    /// Starts a peer by a command to which `start --home …` is added.
+    pub fn spawn(home: &Path, mut by: Command, flags: &[&str], env: &[(&str, &str)]) -> Peer {
         let _ = std::fs::remove_file(home.join("addresses.json"));
         let log = std::fs::File::create(home.join("log")).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_tender"))
+        let child = by
             .args(["start", "--home"])
             .arg(home)
             .args(flags)
@@ -123,6 +131,11 @@ impl Peer {
         assert!(sent.unwrap().success());
     }
 
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
+    }
+
     /// `kill -9`.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
@@ -130,12 +143,104 @@ impl Peer {
             child.wait().unwrap();
         }
     }
+
+    /// How it ended, if it has.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        let status = self.child.as_mut()?.try_wait().unwrap()?;
+        self.child = None;
+        Some(status)
+    }
+
+    /// Waits until it ends by itself: its exit code (-1 for a signal) and what it said.
+    pub fn wait(&mut self) -> Ran {
+        let started = Instant::now();
+        let status = loop {
+            if let Some(status) = self.ended() {
+                break status;
+            }
+            if started.elapsed() > Duration::from_secs(120) {
+                let log = self.log();
+                let last: Vec<_> = log.lines().rev().take(9).collect();
+                panic!("still running: {last:#?}");
+            }
+            sleep(Duration::from_millis(50));
+        };
+        Ran {
+            code: status.code().unwrap_or(-1),
+            out: String::new(),
+            err: self.log(),
+        }
+    }
+
+    /// What it said since it was started.
+    pub fn log(&self) -> String {
+        let log = std::fs::read(self.home.join("log")).unwrap_or_default();
+        String::from_utf8_lossy(&log).into_owned()
+    }
 }
 
 impl Drop for Peer {
     fn drop(&mut self) {
+        let running = self.child.is_some();
         self.kill();
+        if running && !std::thread::panicking() {
+            audit(&self.home);
+        }
     }
+}
+
+/// Executes a stopped peer's whole history again, by the program that was built for this test: every root must come out as it was committed.
+pub fn audit(home: &Path) {
+    let genesis = home.join("genesis.json");
+    if !genesis.exists() || !home.join("data/blocks.redb").exists() {
+        return;
+    }
+    // Another peer may have its ports by now.
+    let _ = std::fs::remove_file(home.join("addresses.json"));
+    let (genesis, home) = (genesis.as_os_str(), home.as_os_str());
+    let args = ["audit".as_ref(), "--genesis".as_ref(), genesis];
+    let audited = tender(args.into_iter().chain(["--home".as_ref(), home]));
+    let none = audited.err.contains("there is no block to audit");
+    assert!(audited.code == 0 || none, "{}", audited.err);
+}
+
+/// Validators who make blocks all the time: the homes of a new network, for `dir/net`, not started.
+pub fn validators(dir: &Path, count: usize) -> Vec<PathBuf> {
+    let net = dir.join("net");
+    let count = count.to_string();
+    let fixed = ["testnet", "--followers", "0", "--block-interval-ms", "50"];
+    let rest = ["--json", "--validators", &count, "--output"];
+    let args = fixed.into_iter().chain(rest).chain(net.to_str());
+    let written = tender(args).json();
+    serde_json::from_value(written["validators"].clone()).unwrap()
+}
+
+/// Opens an auction that takes bids for an hour: as long as it is open there is a block to make.
+pub fn keep_busy(validator: &Path) {
+    busy(validator).ok();
+}
+
+/// [`keep_busy`] at a peer that may not live to see it.
+pub fn busy(validator: &Path) -> Ran {
+    let opener = validator.with_file_name("opener");
+    let file = opener.join("busy.json");
+    let needs = serde_json::json!({ "cpu_milli": 1000 });
+    let auction = serde_json::json!({
+        "title": "busy", "bidding_seconds": 3600, "lease_seconds": 60,
+        "classes": { "any": { "requires": [{ "type": "resources/v1", "needs": needs }] } },
+        "tasks": [{ "name": "task", "class": "any", "reserve": 1 }],
+    });
+    std::fs::write(&file, auction.to_string()).unwrap();
+    let api = Place::at(validator).client().unwrap();
+    let args = ["auction", "open", file.to_str().unwrap(), "--home"];
+    let rest = [opener.to_str().unwrap(), "--api", api.url()];
+    tender(args.into_iter().chain(rest))
+}
+
+/// The height of a running peer, if it answers.
+pub fn height(home: &Path) -> Option<Height> {
+    let client = Place::at(home).client().ok()?;
+    Some(client.status().ok()?.height)
 }
 
 /// Waits until something is so.
