@@ -371,19 +371,23 @@ impl Home {
 }
 
 fn read_capped(path: &Path, max: u64) -> Result<String, ConfigError> {
-    match fs::metadata(path) {
+    let file = match fs::File::open(path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
             return Err(ConfigError::Missing { path: path.into() });
         }
-        Ok(meta) if meta.len() > max => {
-            return Err(ConfigError::Parse {
-                path: path.into(),
-                reason: format!("{} bytes, at most {max} are read", meta.len()),
-            });
-        }
-        _ => {}
+        other => other.map_err(|e| io_error(path, "open", e))?,
+    };
+    let mut text = String::new();
+    // Of what is read, not of what the system says of it: a device has no length and no end.
+    io::Read::read_to_string(&mut io::Read::take(file, max.saturating_add(1)), &mut text)
+        .map_err(|e| io_error(path, "read", e))?;
+    if text.len() as u64 > max {
+        return Err(ConfigError::Parse {
+            path: path.into(),
+            reason: format!("more than {max} bytes, no more are read"),
+        });
     }
-    fs::read_to_string(path).map_err(|e| io_error(path, "read", e))
+    Ok(text)
 }
 
 fn io_error(path: &Path, action: &'static str, source: io::Error) -> ConfigError {
@@ -403,6 +407,21 @@ mod tests {
         let path = dir.path().join("config.toml");
         fs::write(&path, text).unwrap();
         Config::load(&path).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn a_configuration_is_so_long_and_no_longer() {
+        let comment = |bytes: u64| "#".repeat(usize::try_from(bytes).unwrap());
+        assert_eq!(
+            parse(&comment(MAX_CONFIG_BYTES)).unwrap(),
+            Config::default()
+        );
+        let refused = parse(&comment(MAX_CONFIG_BYTES + 1)).unwrap_err();
+        assert!(refused.contains("more than 1048576 bytes"), "{refused}");
+        let endless = Config::load(Path::new("/dev/zero"))
+            .unwrap_err()
+            .to_string();
+        assert!(endless.contains("more than 1048576 bytes"), "{endless}");
     }
 
     #[test]

@@ -340,11 +340,17 @@ impl KeyFile {
         )?;
         check_private(path, &file, 0o600)?;
 
-        let mut text = Zeroizing::new(Vec::with_capacity(4096));
+        let mut text = Zeroizing::new(Vec::with_capacity(8192));
         file.by_ref()
-            .take(MAX_FILE_BYTES)
+            .take(MAX_FILE_BYTES.saturating_add(1))
             .read_to_end(&mut text)
             .map_err(|e| io(path, "read", e))?;
+        if text.len() as u64 > MAX_FILE_BYTES {
+            return Err(KeyError::Malformed {
+                path: path.into(),
+                reason: format!("it has more than {MAX_FILE_BYTES} bytes"),
+            });
+        }
         Self::parse(path, expected, &text, passphrase)
     }
 
@@ -539,6 +545,23 @@ mod tests {
             }
             assert_eq!(public, made.public);
         }
+    }
+
+    /// Also of blanks after the key: what is not read is not passed over.
+    #[test]
+    fn a_key_file_is_so_long_and_no_longer() {
+        let (_dir, path) = home();
+        KeyFile::create(&path, KeyKind::Agent, None).unwrap();
+        let text = fs::read(&path).unwrap();
+        let padded = |len: u64| {
+            let mut text = text.clone();
+            text.resize(usize::try_from(len).unwrap(), b' ');
+            fs::write(&path, text).unwrap();
+            KeyFile::load(&path, KeyKind::Agent).map(|key| key.public)
+        };
+        assert!(padded(MAX_FILE_BYTES).is_ok());
+        let refused = padded(MAX_FILE_BYTES + 1).unwrap_err().to_string();
+        assert!(refused.contains("more than 4096 bytes"), "{refused}");
     }
 
     #[test]

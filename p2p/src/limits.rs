@@ -35,6 +35,8 @@ pub enum Shown {
     Test(&'static str),
     /// Nobody can send one more, and why.
     Unreachable(&'static str),
+    /// Nothing yet.
+    Untested,
 }
 
 impl Limit {
@@ -130,6 +132,9 @@ macro_rules! limits {
 }
 
 macro_rules! shown {
+    (untested) => {
+        Shown::Untested
+    };
     (unreachable ($because:literal)) => {
         Shown::Unreachable($because)
     };
@@ -213,7 +218,7 @@ limits! {
         tender_circuits::MerklePath::MAX_BYTES, "bytes": "refused unread";
             "an index, a count and a sibling per level"; records_above_their_caps_are_refused_unread.
         crate::node::status::StatusMessage::MAX_BYTES, "bytes": "refused unread, its sender scored";
-            "a height, an id and a time"; owed.
+            "a height, an id and a time"; rows_above_their_caps_are_refused_unread.
     }
 
     Consensus "Proposals, votes, evidence and sync" {
@@ -377,17 +382,17 @@ limits! {
 
     Network "Connections, gossip and requests of peers" {
         crate::network::limits::MAX_CONNECTIONS, "connections of strangers": "the connection is refused";
-            "bounds what unread bytes can fill; peers named by id have places beside"; owed.
+            "bounds what unread bytes can fill; peers named by id have places beside"; untested.
         crate::network::limits::MAX_INCOMING, "connections strangers opened": "the connection is refused";
             "keeps room for those this peer chooses"; b20_reserved_peers_find_room_whatever_strangers_take.
         crate::network::limits::MAX_OUTGOING, "connections this peer opened": "the dial fails";
-            "enough for a mesh"; owed.
+            "enough for a mesh"; untested.
         crate::network::limits::MAX_HANDSHAKES, "handshakes strangers began": "the connection is refused";
             "each costs a key exchange and lives five seconds"; b20_reserved_peers_find_room_whatever_strangers_take.
         crate::network::limits::MAX_HANDSHAKES_PER_ADDRESS, "of those, from one address or /64": "the connection is refused";
             "one host keeps nobody else out"; b16_one_address_holds_few_handshakes.
         crate::network::limits::MAX_DIALS, "dials of strangers under way": "the dial fails";
-            "each costs a key exchange and lives five seconds"; owed.
+            "each costs a key exchange and lives five seconds"; untested.
         crate::network::limits::MAX_SHUT_OUT, "peers shut out at once": "the one whose time ends first is let in";
             "names are free: it keeps out who was caught, not who changes them"; a_peer_is_shut_out_for_its_time_and_the_memory_of_it_is_bounded.
         crate::network::limits::MAX_PER_PEER, "connections of one peer": "the connection is refused";
@@ -395,7 +400,7 @@ limits! {
         crate::network::limits::MAX_PER_ADDRESS, "connections from one address or /64": "the connection is refused";
             "an office behind one address, not a flood"; b17_many_identities_from_one_address.
         crate::network::gossip::COLOCATED_PEERS, "peers of one address in good standing": "their scores fall";
-            "identities are free, addresses less so"; owed.
+            "identities are free, addresses less so"; untested.
         crate::network::topic::MAX_STATUS_BYTES, "bytes of a status message": "refused before it leaves; rejected on arrival, its sender scored";
             "a height, an id, and room for a proof of identity"; too_large_is_refused_before_it_leaves.
         crate::network::gossip::IDS_PER_CONTROL, "ids in one IHAVE or IWANT": "not advertised, not asked for";
@@ -415,13 +420,13 @@ limits! {
         crate::network::task::SLOW_DEADLINE, "ms a stranger may leave its messages untaken": "disconnected";
             "those that wait for it hold memory"; b13_away_for_many_heights_or_never_there_a_peer_catches_up_with_a_chain_that_goes_on.
         crate::network::gossip::QUEUE_PER_PEER, "messages waiting for a slow peer": "the peer misses it";
-            "a burst of a large set's votes"; owed.
+            "a burst of a large set's votes"; untested.
         crate::network::gossip::MAX_MESSAGES_PER_RPC, "messages taken from one packet": "the rest of the packet is dropped";
-            "honest peers send one"; owed.
+            "honest peers send one"; untested.
         crate::network::gossip::MEMORY_HEARTBEATS, "heartbeats of 400 ms a message can be judged": "the verdict comes too late: not forwarded";
-            "ten seconds, for a proof to be verified behind others"; owed.
+            "ten seconds, for a proof to be verified behind others"; untested.
         crate::network::gossip::DUPLICATE_MEMORY, "ms the same bytes are known": "carried again as new";
-            "longer than any message wanders"; owed.
+            "longer than any message wanders"; untested.
         crate::network::outbox::MAX_AGE, "ms an own message waits for a first peer": "dropped";
             "rounds have passed, and status was said again"; bounded_in_count_bytes_and_age.
         crate::network::outbox::MAX_MESSAGES, "own messages waiting for a first peer": "the oldest is dropped";
@@ -443,59 +448,59 @@ limits! {
         crate::network::task::OUTBOUND_PER_PEER, "own questions to one peer at once": "not asked: busy";
             "each may bring an answer of 8 MiB"; one_peer_cannot_take_every_request_slot.
         crate::network::task::OUTBOUND, "own questions at once": "not asked: busy";
-            "each may bring an answer of 8 MiB"; owed.
+            "each may bring an answer of 8 MiB"; untested.
         crate::network::REQUEST_TIMEOUT, "ms for an answer": "the question is over";
-            "8 MiB over a slow line"; owed.
+            "8 MiB over a slow line"; untested.
         crate::network::transport::HANDSHAKE_TIMEOUT, "ms of a handshake": "the connection is dropped";
             "strangers must not hold places by saying nothing"; b16_half_open_handshakes_are_shown_out_and_an_honest_dial_succeeds.
         crate::network::task::IDENTIFY_DEADLINE, "ms to say of which chain a peer is": "the connection is closed";
-            "a peer of no chain is no peer"; owed.
+            "a peer of no chain is no peer"; untested.
         crate::network::transport::IDLE_TIMEOUT, "ms without any protocol": "the connection is closed";
-            "gossip keeps every peer's open"; owed.
+            "gossip keeps every peer's open"; untested.
         crate::network::transport::PING_TIMEOUT, "ms for a ping's answer": "counts as a failed ping";
-            "generous, for a machine busy with proofs"; owed.
+            "generous, for a machine busy with proofs"; untested.
         crate::network::task::PING_FAILURES, "failed pings in a row": "the connection is closed";
-            "one may be lost to a busy machine"; owed.
+            "one may be lost to a busy machine"; untested.
         crate::network::muxer::STREAMS, "streams of a connection": "the connection is told to end";
             "gossip and ping four, kad and identify a few, requests sixteen"; b16_streams_nobody_ends_are_few.
         crate::network::muxer::CONNECTION_BYTES, "unread bytes of a yamux connection": "the sender waits";
             "the window yamux gives each stream, which never grows; with the connections, 1 GiB"; b15_no_window_grows_for_a_peer_that_answers_pings_late.
         crate::network::transport::REQUEST_STREAMS, "requests of a connection": "the stream is dropped";
-            "both directions, with room"; owed.
+            "both directions, with room"; untested.
         crate::network::transport::NEGOTIATING_STREAMS, "streams without a protocol yet": "the stream is dropped";
-            "agreeing takes one round trip"; owed.
+            "agreeing takes one round trip"; untested.
         crate::network::transport::EVENTS_PER_CONNECTION, "events of a connection waiting": "the connection waits";
-            "back pressure"; owed.
+            "back pressure"; unreachable("libp2p's own back pressure").
         crate::network::transport::QUIC_STREAM_BYTES, "unread bytes of a QUIC stream": "the sender waits";
-            "back pressure"; owed.
+            "back pressure"; untested.
         crate::network::transport::QUIC_CONNECTION_BYTES, "unread bytes of a QUIC connection": "the sender waits";
-            "back pressure; with the connections, 256 MiB"; owed.
+            "back pressure; with the connections, 256 MiB"; untested.
         crate::network::transport::KAD_PACKET_BYTES, "bytes of a kad message": "the stream is closed";
-            "20 peers with some addresses each"; owed.
+            "20 peers with some addresses each"; untested.
         crate::network::address::MAX_ADDRESSES, "addresses kept of a peer": "not kept";
             "a few interfaces over two transports"; the_address_book_of_a_peer_is_bounded.
         crate::network::bootstrap::MAX_BOOTSTRAP, "addresses to dial for ever": "the configuration is refused";
-            "more than a person writes"; owed.
+            "more than a person writes"; untested.
         crate::network::bootstrap::MAX_PAUSE, "ms between two dials": "the pause grows no further";
             "a peer that comes back is found soon"; pauses_grow_to_a_cap_and_never_end.
         crate::network::bootstrap::MAX_PAUSE_LOCAL, "ms between two dials on loopback": "the pause grows no further";
             "an attempt costs nothing there"; pauses_grow_to_a_cap_and_never_end.
         crate::network::task::WANTED_PEERS, "peers this peer looks for": "no more are dialled";
-            "a mesh with room to choose"; owed.
+            "a mesh with room to choose"; untested.
         crate::network::task::WANTED_DIALLED, "of those, dialled by itself": "no more are dialled";
-            "who dials in may be one and the same"; owed.
+            "who dials in may be one and the same"; untested.
         crate::network::task::DIALS_PER_TICK, "known peers dialled every 200 ms": "waits for the next look";
-            "handshakes are work"; owed.
+            "handshakes are work"; untested.
         crate::network::task::MAX_BANNED, "banned peers": "not banned, and said so";
-            "a list for people, not a defence"; owed.
+            "a list for people, not a defence"; untested.
         crate::network::task::AGENT_CHARS, "characters of what a peer says it runs": "cut";
-            "it is printed"; owed.
+            "it is printed"; untested.
         crate::network::COMMAND_QUEUE, "commands waiting for the network": "the sender waits";
-            "back pressure within the peer"; owed.
+            "back pressure within the peer"; unreachable("a bounded channel: its sender waits").
         crate::network::EVENT_QUEUE, "events waiting for the node": "gossip is ignored, a question goes unanswered";
             "the network waits for nobody"; a_node_that_does_not_read_its_events_stalls_nobody.
         crate::network::LISTEN_TIMEOUT, "ms to bind an address": "the peer does not start, and says so";
-            "a socket that is not bound by then never will be"; owed.
+            "a socket that is not bound by then never will be"; untested.
     }
 
     Api "The HTTP API" {
@@ -506,23 +511,23 @@ limits! {
         crate::api::MAX_BODY_BYTES, "bytes of a request's body": "413 too_large";
             "a transaction with room to spare"; what_is_submitted_is_found_again_and_what_is_wrong_is_named.
         crate::api::signing::MAX_DOCUMENT_BYTES, "bytes of an auction document": "413 too_large";
-            "1024 tasks are about 300 KiB"; owed.
+            "1024 tasks are about 300 KiB"; untested.
         crate::api::REQUEST_TIMEOUT, "ms to read a request and begin its answer": "504 timeout";
-            "nothing here takes seconds"; owed.
+            "nothing here takes seconds"; untested.
         crate::api::door::HEAD_WITHIN, "ms to the end of a connection's first head": "the connection is closed";
             "neither silence nor dripping bytes may hold a place"; a_first_head_that_does_not_come_ends_soon.
         crate::api::door::GRACE, "ms a connection has for its request, or for more of its answer, while others wait": "it makes way";
             "a burst of clients who mean to speak is not turned away"; slow_bodies_and_deaf_clients_make_way_too.
         crate::api::door::IDLE, "ms between an answer and the next head, or of a stream that cannot be written to": "the connection is closed";
-            "neither silence nor dripping bytes may hold a place"; a_connection_lives_as_long_as_it_is_answered.
+            "neither silence nor dripping bytes may hold a place"; a_connection_lives_as_long_as_it_answers.
         crate::api::door::ANSWER_WITHIN, "ms to take an answer, and more for a long one": "the connection is closed";
             "an answer that nobody reads is memory"; an_answer_that_is_not_read_is_not_kept.
         crate::api::guard::KEPT_BODY_BYTES, "bytes of a body after which a connection is kept": "the connection is closed after its answer";
-            "buffers grow with bodies, and stay as long as their connections"; owed.
+            "buffers grow with bodies, and stay as long as their connections"; untested.
         crate::api::extract::MAX_KEY_CHARS, "characters of an Idempotency-Key": "400 bad_request";
-            "a key names one request"; owed.
+            "a key names one request"; untested.
         crate::api::large::MAX_MADE, "large answers made at once": "waits for its turn";
-            "each may hold tens of megabytes while it is made"; owed.
+            "each may hold tens of megabytes while it is made"; untested.
         crate::api::large::MAX_SENT_KIB, "KiB of large answers on their way": "503 busy";
             "whoever reads slowly or not at all holds no more"; answers_that_nobody_reads_leave_no_room_for_more_and_small_ones_go_on.
         crate::api::large::SMALL_BYTES, "bytes of an answer that needs no room": "needs room";
@@ -530,25 +535,25 @@ limits! {
         crate::api::large::ROOM_WITHIN, "ms a large answer waits for room": "503 busy";
             "below the request's time"; answers_that_nobody_reads_leave_no_room_for_more_and_small_ones_go_on.
         crate::api::MAX_READS, "answers that read the disk at once": "waits for its turn";
-            "consensus needs the disk too"; owed.
+            "consensus needs the disk too"; untested.
         crate::config::LISTENERS, "event streams, unless the configuration says otherwise": "503 too_many_listeners";
             "a usual process may have 1024 files open"; a_thousand_listeners_leave_room_and_a_sleeper_is_told.
         crate::config::MAX_LISTENERS, "event streams that a configuration may allow": "the configuration is refused";
-            "each is a connection and some 30 KiB"; owed.
+            "each is a connection and some 30 KiB"; untested.
         crate::api::events::PAGE_BLOCKS, "blocks read at once for a listener": "read next";
-            "a page in memory per listener"; owed.
+            "a page in memory per listener"; ranges_are_capped_in_count_and_bytes.
         crate::api::events::PAGE_BYTES, "bytes of blocks read at once for a listener": "read next";
-            "a page in memory per listener"; owed.
+            "a page in memory per listener"; ranges_are_capped_in_count_and_bytes.
         crate::node::shared::EVENT_QUEUE, "events kept for a slow listener": "the listener is told of the gap and reads the disk";
             "the peer waits for no listener"; a_thousand_listeners_leave_room_and_a_sleeper_is_told.
         crate::api::auctions::MAX_PAGE, "auctions of a page": "the page ends";
-            "half a megabyte of JSON"; owed.
+            "half a megabyte of JSON"; untested.
         crate::api::auctions::READ_AT_ONCE, "auctions of a page read from the disk at once": "read next";
-            "each may be 64 KiB, and is told in half of one"; owed.
+            "each may be 64 KiB, and is told in half of one"; untested.
         crate::api::blocks::MAX_PAGE_BLOCKS, "blocks of a page": "the page ends";
-            "auditors read on"; owed.
+            "auditors read on"; ranges_are_capped_in_count_and_bytes.
         crate::api::blocks::MAX_PAGE_BYTES, "bytes of a page": "the page ends";
-            "at least one block of any size"; owed.
+            "at least one block of any size"; ranges_are_capped_in_count_and_bytes.
         crate::api::jobs::MAX_AT_ONCE, "signing jobs that run": "waits";
             "a proof keeps a core busy"; so_many_wait_and_no_more_and_ends_are_kept_for_a_while.
         crate::api::jobs::MAX_WAITING, "signing jobs that wait": "429 busy";
@@ -558,7 +563,7 @@ limits! {
         crate::api::jobs::ANSWER_WITHIN, "ms an answer waits for its job": "202 with where to ask again";
             "below the request's time"; an_answer_waits_a_while_and_the_job_goes_on.
         crate::api::signing::COMMIT_WITHIN, "ms a step waits for its block": "the job fails, and says what may still happen";
-            "longer than the pool waits before it tells its neighbours again"; owed.
+            "longer than the pool waits before it tells its neighbours again"; untested.
     }
 
     Node "Judging, waiting, storing: the peer's own queues" {
@@ -587,9 +592,9 @@ limits! {
         crate::node::admission::MAX_BATCH_OF_ONE, "of those, one peer's or client's": "waits for the next batch";
             "bad proofs spoil a quarter of a batch at most"; one_peer_or_client_cannot_fill_a_batch.
         crate::node::admission::MAX_EXAMINED, "transactions looked at for one batch": "waits for the next batch";
-            "bids must not wait behind a flood of what is refused"; owed.
+            "bids must not wait behind a flood of what is refused"; untested.
         crate::node::admission::PATIENCE, "ms a gossiped transaction waits for a verdict": "entered as this peer's own, or ignored";
-            "gossip forgets it after ten seconds"; owed.
+            "gossip forgets it after ten seconds"; untested.
         crate::mempool::MAX_TXS, "transactions waiting for a block": "refused, nothing is evicted";
             "several full blocks"; l1_a_flood_leaves_room_for_committee_duties.
         crate::mempool::MAX_BYTES, "bytes of those": "refused, nothing is evicted";
@@ -613,78 +618,78 @@ limits! {
         crate::node::shared::TOLD_AGAIN_AFTER, "ms until one more refusal is told": "counted, and told as a gap";
             "each is written to every listener"; a_thousand_listeners_leave_room_and_a_sleeper_is_told.
         crate::node::archive::RECORDS_AT_ONCE, "outcome records read from the disk at once": "read next";
-            "half a kilobyte each"; owed.
+            "half a kilobyte each"; untested.
         crate::node::predict::MAX_REASON_CHARS, "characters of a reason repeated": "cut";
-            "strangers have a part in it"; owed.
+            "strangers have a part in it"; untested.
         crate::node::peers::MAX_ROWS, "peers known": "the oldest row goes";
-            "more than the network lets connect"; owed.
+            "more than the network lets connect"; untested.
         crate::node::peers::MAX_SUSPECTS, "peers whose lies are counted": "one of them is forgotten";
-            "more than the network lets connect"; owed.
+            "more than the network lets connect"; untested.
         crate::node::peers::FAULTS, "lies of a peer": "shut out";
             "the first may be a fault in transit"; b13_a_third_lie_is_one_too_many.
         crate::node::courier::SHUT_OUT, "ms a peer that lied is shut out": "let in again";
             "a machine that was mended is not lost"; b13_a_third_lie_is_one_too_many.
         crate::node::courier::MAX_ASKED, "own questions under way": "dropped; the engine asks again";
-            "those of the network"; owed.
+            "those of the network"; untested.
         crate::node::courier::ATTEMPTS, "peers one question is put to": "the engine asks again";
-            "strangers who never answer cost a turn each"; owed.
+            "strangers who never answer cost a turn each"; untested.
         crate::node::courier::MAX_READS, "questions of others that read the disk at once": "waits for its turn";
-            "consensus needs the disk too"; owed.
+            "consensus needs the disk too"; untested.
         crate::node::courier::ANSWER_PATIENCE, "ms the consensus thread may take to answer a peer": "no answer";
-            "below the question's own time"; owed.
+            "below the question's own time"; untested.
         crate::node::driver::JOB_QUEUE, "jobs waiting for the consensus thread": "ignored, or unanswered";
-            "a burst of a large set's votes"; owed.
+            "a burst of a large set's votes"; untested.
         crate::node::hearing::MAX_HELD, "messages kept back after a restart": "dropped; others ask for it";
             "more than a height makes while others are heard"; unreachable("a validator says three things a round").
         crate::node::OUTGOING_QUEUE, "messages on their way to the network": "the sender waits";
-            "back pressure within the peer"; owed.
+            "back pressure within the peer"; unreachable("a bounded channel: its sender waits").
         crate::node::archive::MAX_RANGE_BYTES, "bytes of blocks in an answer": "the answer ends";
-            "below the cap of answers, with room for the frame"; owed.
+            "below the cap of answers, with room for the frame"; ranges_are_capped_in_count_and_bytes.
         crate::node::archive::MAX_RECORDS, "outcome records read of an auction": "not read";
-            "far above what an auction can leave"; owed.
+            "far above what an auction can leave"; untested.
         crate::node::archive::Opened::MAX_BYTES, "bytes of a stored opening": "the store is damaged: the peer stops";
-            "that of transactions"; owed.
+            "that of transactions"; rows_above_their_caps_are_refused_unread.
         crate::node::archive::Validators::MAX_BYTES, "bytes of a stored set": "the store is damaged: the peer stops";
-            "the largest set"; owed.
+            "the largest set"; rows_above_their_caps_are_refused_unread.
         crate::node::archive::Phases::MAX_BYTES, "bytes of a block's stored phases": "the store is damaged: the peer stops";
-            "every auction of the state, entering a phase"; owed.
+            "every auction of the state, entering a phase"; rows_above_their_caps_are_refused_unread.
         crate::node::recover::READ_BLOCKS, "blocks read at once on start": "read next";
-            "memory"; owed.
+            "memory"; ranges_are_capped_in_count_and_bytes.
         crate::node::recover::READ_BYTES, "bytes of those": "read next";
-            "memory"; owed.
+            "memory"; ranges_are_capped_in_count_and_bytes.
         crate::node::handle::API_GRACE, "ms for API answers when the peer stops": "cut off";
-            "a peer that is told to stop stops"; owed.
+            "a peer that is told to stop stops"; untested.
         crate::store::CACHE_BYTES, "bytes of the store's pages in memory": "read from the disk";
-            "the tip and the indexes"; owed.
+            "the tip and the indexes"; unreachable("the store's own: it evicts before it reads").
         crate::store::lock::OWNER_BYTES, "bytes read of who holds a directory": "not shown";
-            "a number, for an error message"; owed.
+            "a number, for an error message"; untested.
     }
 
     Files "Files people hand over and programs read" {
         crate::documents::MAX_FILE_BYTES, "bytes of a document": "the file is refused";
-            "an auction of 1024 tasks is 300 KiB"; owed.
+            "an auction of 1024 tasks is 300 KiB"; untested.
         crate::config::MAX_CONFIG_BYTES, "bytes of a configuration": "the file is refused";
-            "some kilobytes are written"; owed.
+            "some kilobytes are written"; a_configuration_is_so_long_and_no_longer.
         crate::keystore::MAX_FILE_BYTES, "bytes of a key file": "the file is refused";
-            "some 250 are written"; owed.
+            "some 250 are written"; a_key_file_is_so_long_and_no_longer.
         crate::keystore::passphrase::MAX_BYTES, "bytes of a passphrase": "the file is refused";
             "longer than anybody types"; a_passphrase_is_not_empty_not_endless_and_not_for_others_to_read.
         crate::keystore::passphrase::MAX_MEMORY_KIB, "KiB a key file may ask for": "the file does not open";
-            "a file must not exhaust the machine"; owed.
+            "a file must not exhaust the machine"; a_key_file_may_ask_for_so_much_and_no_more.
         crate::keystore::passphrase::MAX_PASSES, "passes a key file may ask for": "the file does not open";
-            "a file must not busy the machine"; owed.
+            "a file must not busy the machine"; a_key_file_may_ask_for_so_much_and_no_more.
         crate::keystore::passphrase::MAX_LANES, "lanes a key file may ask for": "the file does not open";
-            "a file must not busy the machine"; owed.
+            "a file must not busy the machine"; a_key_file_may_ask_for_so_much_and_no_more.
         crate::documents::credential::MAX_CREDENTIALS, "credentials of a directory": "the directory is refused";
-            "the leaves of an issuer"; owed.
+            "the leaves of an issuer"; untested.
         crate::documents::issued::MAX_RECORDS, "an issuer's records looked through": "the directory is refused";
-            "more than an issuer may post"; owed.
+            "more than an issuer may post"; untested.
         crate::documents::sealed::MAX_PLAIN_BYTES, "bytes of a credential": "nothing is sealed; the file does not open";
             "a full claim is 4 KiB, the rest is what people write beside it"; sizes_are_bounded_before_anything_is_decrypted.
         crate::documents::sealed::MAX_SEALED_FILE_BYTES, "bytes of a sealed credential": "the file is refused";
             "the largest credential, in hex"; a_home_opens_its_files_and_names_the_one_that_does_not_open.
         crate::documents::prices::MAX_PERCENT, "percent": "the price file is refused";
-            "a thousand times the plain price"; owed.
+            "a thousand times the plain price"; untested.
         tender_auction::certificate::MAX_FILE_BYTES, "bytes of a certificate": "the file is refused";
             "1,000 set changes of a hundred validators"; a_certificate_walks_through_so_many_changes_and_no_more.
         tender_auction::certificate::MAX_SET_CHANGES, "set changes of a certificate": "the certificate is refused";
@@ -694,65 +699,93 @@ limits! {
         tender_auction::checkpoint::MAX_FILE_BYTES, "bytes of a headers file": "the file is refused";
             "10,000 headers of 1.2 KiB"; a_headers_file_holds_so_many_and_no_more.
         crate::agent::prover::MAX_KEY_FILE_BYTES, "bytes of a proving key": "the file is refused";
-            "the largest circuit's"; owed.
+            "the largest circuit's"; untested.
         crate::cli::audit::MAX_BLOCKS_BYTES, "bytes of a file of blocks": "the file is refused";
-            "read whole"; owed.
+            "read whole"; untested.
         crate::cli::capability::import::MAX_HASHED_BYTES, "bytes of a circuit or transcript": "the file is refused";
-            "read piece by piece"; owed.
+            "read piece by piece"; untested.
     }
 
     Agent "Agents and the commands people type" {
         crate::agent::client::TIMEOUT, "ms for an answer of the peer": "the command fails, and says so";
-            "an auction of 4096 units takes a busy peer a second"; owed.
+            "an auction of 4096 units takes a busy peer a second"; untested.
         crate::agent::client::MAX_ANSWER_BYTES, "bytes of an answer": "the answer is refused";
-            "the largest auction with its outcomes"; owed.
+            "the largest auction with its outcomes"; untested.
         crate::agent::client::AUCTIONS_PER_PAGE, "auctions of a full page": "the next page is asked for";
-            "that of the API"; owed.
+            "that of the API"; untested.
         crate::agent::client::MAX_AUCTIONS, "auctions read of one peer": "not read";
-            "500 bytes each"; owed.
+            "500 bytes each"; untested.
         crate::agent::actor::ATTEMPTS, "signatures of one action": "the command fails with the peer's reason";
-            "another of the same signer took its number"; owed.
+            "another of the same signer took its number"; untested.
         crate::agent::actor::BATCH, "actions that wait for a block together": "wait for the first";
-            "fewer than a pool keeps of one signer"; owed.
+            "fewer than a pool keeps of one signer"; untested.
         crate::agent::bidding::ATTEMPTS, "proofs of one bid": "the command fails with the peer's reason";
-            "the registry's root moved on meanwhile"; owed.
+            "the registry's root moved on meanwhile"; untested.
         crate::agent::bidding::COMMIT_WITHIN, "ms a bid waits for its block": "the command fails, and says what may still happen";
-            "blocks come by the second"; owed.
+            "blocks come by the second"; untested.
         crate::agent::issuing::COMMIT_WITHIN, "ms a leaf waits for its block": "the command fails, and says what may still happen";
-            "blocks come by the second"; owed.
+            "blocks come by the second"; untested.
         crate::cli::auction::COMMIT_WITHIN, "ms an auction waits for its block": "the command fails, and says what may still happen";
-            "blocks come by the second"; owed.
+            "blocks come by the second"; untested.
         crate::cli::governance::COMMIT_WITHIN, "ms an approval waits for its block": "the command fails, and says what may still happen";
-            "blocks come by the second"; owed.
+            "blocks come by the second"; untested.
         crate::cli::life::COMMIT_WITHIN, "ms a step waits for its block": "the command fails, and says what may still happen";
-            "blocks come by the second"; owed.
+            "blocks come by the second"; untested.
         crate::cli::place::CATCH_UP, "ms a peer may be behind or alone": "the command fails, and says so";
             "a peer that has just started"; peer_not_synced.
         crate::cli::testnet::PORT_ATTEMPTS, "ports tried": "the command fails, and says so";
-            "almost all are free"; owed.
+            "almost all are free"; untested.
         crate::agent::machine::MAX_TEXT, "bytes of a figure of the system": "not seen, and said so";
-            "a figure or a name"; owed.
+            "a figure or a name"; a_figure_of_the_system_is_so_long_and_no_longer.
         crate::agent::machine::MAX_ENTRIES, "entries of a directory of the system": "not looked at";
-            "devices and interfaces"; owed.
+            "devices and interfaces"; a_directory_of_the_system_is_looked_at_so_far_and_no_further.
         crate::agent::machine::gpu::MAX_GPUS, "GPUs of one driver": "not counted";
-            "no machine has so many"; owed.
+            "no machine has so many"; untested.
         crate::agent::standing::PROOFS_PER_LOOK, "bids made before looking around again": "made in the next look";
-            "proving must not keep the agent from accepting"; owed.
+            "proving must not keep the agent from accepting"; untested.
         crate::agent::standing::MAX_TRIES, "refusals of one bid": "given up, and said so";
-            "the chain's reasons seldom change"; owed.
+            "the chain's reasons seldom change"; untested.
         crate::agent::standing::MAX_RUNS, "failures of one command": "left, and said so";
             "a person has to look"; a_runner_up_takes_over_a_lost_peer_is_sat_out_and_a_failing_command_is_left.
         crate::agent::standing::MAX_WAITING, "steps that wait for a block together": "sent in the next look";
-            "fewer than a pool keeps of one signer"; owed.
+            "fewer than a pool keeps of one signer"; untested.
         crate::agent::standing::job::MAX_OUTPUT_BYTES, "bytes a command prints": "the command is ended, nothing recorded";
             "larger results are better named by their hash"; a_command_that_prints_without_end_is_ended.
         crate::agent::standing::job::GRACE, "ms for a command to end": "killed";
-            "it may have something to put away"; owed.
+            "it may have something to put away"; untested.
         crate::agent::standing::journal::MAX_BYTES, "bytes of a journal": "the journal is refused";
-            "above what the rows below can fill"; owed.
+            "above what the rows below can fill"; untested.
         crate::agent::standing::journal::MAX_ROWS, "rows of a journal": "no new bid is made";
-            "what was begun must still fit"; owed.
+            "what was begun must still fit"; untested.
         crate::agent::standing::offer::MAX_REASONS, "reasons told of a machine that bids for nothing": "counted, not told";
-            "for people"; owed.
+            "for people"; untested.
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::node::{
+        Opened,
+        archive::{Phases, Validators},
+        status::StatusMessage,
+    };
+    use tender_wire::{CodecError, Wire, decode};
+
+    fn is_capped<T: Wire>() {
+        let long = |len: usize| {
+            matches!(
+                decode::<T>(&vec![0xff; len]),
+                Err(CodecError::TooLong { .. })
+            )
+        };
+        assert!(!long(T::MAX_BYTES) && long(T::MAX_BYTES + 1), "{}", T::NAME);
+    }
+
+    #[test]
+    fn rows_above_their_caps_are_refused_unread() {
+        is_capped::<StatusMessage>();
+        is_capped::<Opened>();
+        is_capped::<Validators>();
+        is_capped::<Phases>();
     }
 }

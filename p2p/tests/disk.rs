@@ -264,7 +264,7 @@ fn one_home_has_one_process() {
         ]);
         said.fails(1, &["is already in use by", says, "tender status --home"]);
     };
-    second(&format!("process {}", first.id()));
+    second(&format!("process {}", first.pid()));
     fs::remove_file(home.join("data/LOCK")).unwrap();
     second("another process");
     assert_eq!(fs::read(home.join("addresses.json")).unwrap(), addresses);

@@ -184,3 +184,38 @@ fn associated(kind: KeyKind, public: &str) -> Option<Vec<u8>> {
         .concat(),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file must not exhaust the machine that opens it. (The costliest file allowed takes seconds and 256 MiB: it is not opened here.)
+    #[test]
+    fn a_key_file_may_ask_for_so_much_and_no_more() {
+        let passphrase = Passphrase {
+            file: PathBuf::new(),
+            text: Zeroizing::new(b"word".to_vec()),
+        };
+        let cheap = Kdf {
+            salt: "00000000000000000000000000000000",
+            memory_kib: 1 << 10,
+            passes: 1,
+            lanes: 1,
+        };
+        let (lanes, passes) = (MAX_LANES, MAX_PASSES);
+        assert!(Kdf { lanes, ..cheap }.cipher(&passphrase).is_some());
+        assert!(Kdf { passes, ..cheap }.cipher(&passphrase).is_some());
+        let (lanes, passes) = (MAX_LANES + 1, MAX_PASSES + 1);
+        let memory_kib = MAX_MEMORY_KIB + 1;
+        for dear in [
+            Kdf { lanes, ..cheap },
+            Kdf { passes, ..cheap },
+            Kdf {
+                memory_kib,
+                ..cheap
+            },
+        ] {
+            assert!(dear.cipher(&passphrase).is_none());
+        }
+    }
+}

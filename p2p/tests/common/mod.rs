@@ -131,11 +131,6 @@ impl Peer {
         assert!(sent.unwrap().success());
     }
 
-    /// Its process.
-    pub fn id(&self) -> u32 {
-        self.child.as_ref().unwrap().id()
-    }
-
     /// `kill -9`.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {

@@ -223,7 +223,11 @@ fn read(path: &Path) -> Option<String> {
     use std::io::Read as _;
     let mut text = String::new();
     let file = std::fs::File::open(path).ok()?;
-    file.take(MAX_TEXT).read_to_string(&mut text).ok()?;
+    let most = MAX_TEXT.saturating_add(1);
+    let read = file.take(most).read_to_string(&mut text).ok()?;
+    if read as u64 > MAX_TEXT {
+        return None;
+    }
     let line = text.lines().next()?.trim_matches(['\0', ' ', '\t']);
     (!line.is_empty()).then(|| line.to_owned())
 }

@@ -365,3 +365,23 @@ fn this_machine_has_something_of_everything_that_every_machine_has() {
     let processors = std::thread::available_parallelism().unwrap().get() as u64;
     assert_eq!(seen["cpu_milli"], processors * 1000);
 }
+
+#[test]
+fn a_figure_of_the_system_is_so_long_and_no_longer() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("figure");
+    let most = usize::try_from(MAX_TEXT).unwrap();
+    for (bytes, seen) in [(most, true), (most + 1, false)] {
+        std::fs::write(&path, "7".repeat(bytes)).unwrap();
+        assert_eq!(read(&path).is_some(), seen, "{bytes}");
+    }
+}
+
+#[test]
+fn a_directory_of_the_system_is_looked_at_so_far_and_no_further() {
+    let dir = tempfile::tempdir().unwrap();
+    for entry in 0..=MAX_ENTRIES {
+        std::fs::write(dir.path().join(entry.to_string()), "").unwrap();
+    }
+    assert_eq!(entries(dir.path()).len(), MAX_ENTRIES);
+}
