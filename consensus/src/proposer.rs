@@ -2,7 +2,8 @@
 //!
 //! One turn: every validator's priority grows by its power, the highest (ties: the lowest key) proposes and pays the total power. Over `total`
 //! turns with a fixed set every validator proposes exactly `power` times, evenly spread. A height uses up one
-//! turn whatever the round it is decided in (headers do not name rounds); round `r` looks `r` turns ahead.
+//! turn whatever the round it is decided in (headers do not name rounds); round `r` looks `r` turns ahead,
+//! modulo [`MAX_SCHEDULE`].
 //!
 //! Invariant: priorities stay within ±2·total; they are consensus state, committed through the header's `state_root`.
 //! Skipping validators absent from recent certificates will change [`Rotation::turn`] alone.
@@ -81,7 +82,11 @@ fn signed(total: u128) -> i128 {
     i128::try_from(total).unwrap_or(i128::MAX)
 }
 
-/// The proposers of one height, round by round, computed as far as they are asked for.
+/// Rounds after which a height's schedule begins anew: 45 days of the longest timeouts. It bounds what a vote for a far round costs: more than a third
+/// of the power can name any round, and would else keep everyone busy counting to it (THREATS B8, B23).
+pub const MAX_SCHEDULE: u32 = 1 << 16;
+
+/// The proposers of one height, round by round, computed as far as they are asked for: at most [`MAX_SCHEDULE`] rounds.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Proposers {
     validators: ValidatorSet,
@@ -99,9 +104,10 @@ impl Proposers {
         }
     }
 
-    /// Proposer of a round. Callers bound the round first: the work is linear in it.
+    /// Proposer of a round.
     pub fn of(&mut self, round: tender_wire::Round) -> ValidatorIndex {
-        let at = usize::try_from(round.0).unwrap_or(usize::MAX);
+        let round = round.0.checked_rem(MAX_SCHEDULE).unwrap_or(0);
+        let at = usize::try_from(round).unwrap_or(usize::MAX);
         loop {
             if let Some(index) = self.known.get(at) {
                 return *index;
@@ -154,6 +160,21 @@ mod tests {
         let mut proposers = Proposers::new(all, back);
         let order: Vec<u16> = (0..4).map(|r| proposers.of(Round(r)).0).collect();
         assert_eq!(order.last(), Some(&0), "{order:?}");
+    }
+
+    /// B8, B23: a round that a third made up costs no more than the schedule, in time and memory.
+    #[test]
+    fn the_furthest_round_has_a_proposer_at_once() {
+        let set = test_validators(&[1, 5, 3, 7]);
+        let mut proposers = Proposers::new(set.clone(), Rotation::new(&set));
+        let last = proposers.of(Round(u32::MAX));
+        assert_eq!(proposers.known.len(), MAX_SCHEDULE as usize);
+        assert_eq!(last, proposers.of(Round(MAX_SCHEDULE - 1)));
+        let first: Vec<_> = (0..32).map(|r| proposers.of(Round(r))).collect();
+        let again: Vec<_> = (MAX_SCHEDULE..MAX_SCHEDULE + 32)
+            .map(|r| proposers.of(Round(r)))
+            .collect();
+        assert_eq!(first, again);
     }
 
     #[test]

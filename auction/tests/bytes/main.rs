@@ -19,3 +19,4 @@ mod registry;
 #[allow(dead_code)]
 #[path = "../formats/run.rs"]
 mod run;
+mod texts;

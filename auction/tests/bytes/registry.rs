@@ -4,7 +4,6 @@ use crate::{
     example::{self, Example, Made},
     run,
 };
-use std::fs;
 use tender_auction::{
     clearing::Witness,
     genesis::{Genesis, Openers},
@@ -71,9 +70,8 @@ pub struct Vectors(serde_json::Value);
 
 impl Vectors {
     pub fn read() -> Self {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/vectors.json");
-        let text = fs::read_to_string(path).unwrap();
-        Vectors(serde_json::from_str(&text).unwrap())
+        let text = include_str!("../../../fixtures/vectors.json");
+        Vectors(serde_json::from_str(text).unwrap())
     }
 
     pub fn bytes(&self, name: &str) -> Vec<u8> {

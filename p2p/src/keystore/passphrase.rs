@@ -187,7 +187,8 @@ fn associated(kind: KeyKind, public: &str) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::KeyFile, *};
+    use tender_wire::testing;
 
     /// A file must not exhaust the machine that opens it. (The costliest file allowed takes seconds and 256 MiB: it is not opened here.)
     #[test]
@@ -216,6 +217,49 @@ mod tests {
             },
         ] {
             assert!(dear.cipher(&passphrase).is_none());
+        }
+    }
+
+    /// B18, D: a damaged key file gives no key but the one that was written, with a passphrase as without.
+    #[test]
+    fn a_damaged_key_file_is_refused_or_gives_the_same_key() {
+        let path = Path::new("agent.json");
+        let passphrase = Passphrase {
+            file: "passphrase".into(),
+            text: Zeroizing::new(b"correct horse".to_vec()),
+        };
+        let secret = [0xab; 32];
+        let public = tender_wire::SecretKey::from_seed(&mut secret.clone()).public();
+        let (salt, public_hex) = ("0c".repeat(16), public.to_string());
+        // Costs of no file of ours, so that thousands can be tried.
+        let cheap = Kdf {
+            salt: &salt,
+            memory_kib: 8,
+            passes: 1,
+            lanes: 1,
+        };
+        let sealed = cheap.seal(&passphrase, (KeyKind::Agent, &public_hex), &secret);
+        let mut plain = serde_json::json!({ "format": 1, "kind": "agent", "public": public_hex });
+        let mut protected = plain.clone();
+        plain["protection"] = "none".into();
+        plain["secret"] = hex::encode(secret).into();
+        protected["protection"] = PROTECTION.into();
+        protected["kdf"] = serde_json::to_value(cheap).unwrap();
+        protected["secret"] = hex::encode(sealed.unwrap()).into();
+        for file in [plain, protected] {
+            let text = file.to_string();
+            let read =
+                |bytes: &[u8]| KeyFile::parse(path, KeyKind::Agent, bytes, Some(&passphrase));
+            assert_eq!(read(text.as_bytes()).unwrap().public(), public);
+            let mut refused = 0;
+            testing::each(text.as_bytes(), |damage, bytes| match read(bytes) {
+                Ok(key) => assert_eq!(*key.signing_key().unwrap().to_seed(), secret, "{damage}"),
+                Err(error) => {
+                    refused += 1;
+                    assert!(!format!("{error} {error:?}").contains("abab"), "{damage}");
+                }
+            });
+            assert!(refused > 8 * text.len(), "{refused}");
         }
     }
 }

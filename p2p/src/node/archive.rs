@@ -106,7 +106,7 @@ pub struct Placed {
 /// A list of validators as stored.
 #[derive(Serialize, Deserialize)]
 #[serde(transparent)]
-pub(crate) struct Validators(Vec<Validator>);
+pub(crate) struct Validators(pub(super) Vec<Validator>);
 
 impl Wire for Validators {
     const NAME: &'static str = "validators";
@@ -116,7 +116,7 @@ impl Wire for Validators {
 /// Phases that auctions entered in one block, as stored.
 #[derive(Serialize, Deserialize)]
 #[serde(transparent)]
-pub(crate) struct Phases(Vec<(AuctionId, Phase)>);
+pub(crate) struct Phases(pub(super) Vec<(AuctionId, Phase)>);
 
 impl Wire for Phases {
     const NAME: &'static str = "phases";

@@ -20,6 +20,8 @@
 
 pub(crate) mod admission;
 pub mod archive;
+#[cfg(test)]
+mod bytes;
 pub(crate) mod courier;
 pub(crate) mod driver;
 mod events;

@@ -11,6 +11,7 @@
 mod agreement;
 mod api;
 mod auction;
+mod bytes;
 mod events;
 mod net;
 mod openapi;

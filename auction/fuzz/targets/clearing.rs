@@ -1,0 +1,137 @@
+//! Any small market with any witness: the checker says yes to exactly one, the solver's; nobody is paid less than asked or more than the reserve,
+//! nobody serves twice or beyond its slots, and no unit twice.
+#![no_main]
+
+use arbitrary::{Arbitrary, Unstructured};
+use libfuzzer_sys::fuzz_target;
+use std::collections::BTreeMap;
+use tender_auction::clearing::{Market, MarketBid, MarketTask, PaymentRule, Witness, check, clear};
+use tender_wire::{BidId, Digest, Price, PublicKey};
+
+#[derive(Arbitrary, Debug)]
+struct Case {
+    tasks: Vec<(u8, u64, u8)>,
+    bids: Vec<(u8, u8, u8, Vec<(u8, u64)>)>,
+    /// Whether the market is put right first, so that clearing is reached.
+    sound: bool,
+    small: bool,
+    vcg: bool,
+    seed: [u8; 32],
+    witness: Option<(u32, Vec<Vec<u32>>)>,
+    change: (u8, u8, u32),
+}
+
+fn market(case: &Case) -> Market {
+    let most = if case.small { 7 } else { 1_000_000_000_000_000 };
+    let price = |price: u64| Price(if case.sound { price % most + 1 } else { price });
+    let mut tasks: Vec<_> = case
+        .tasks
+        .iter()
+        .take(12)
+        .map(|(id, reserve, quantity)| MarketTask {
+            id: u32::from(*id),
+            reserve: price(*reserve),
+            quantity: u32::from(*quantity % 5) + u32::from(case.sound),
+        })
+        .collect();
+    let mut bids: Vec<_> = case
+        .bids
+        .iter()
+        .take(16)
+        .map(|(id, bidder, slots, entries)| MarketBid {
+            bid_id: BidId([*id; 32]),
+            bidder: PublicKey([*bidder; 32]),
+            slots: u32::from(*slots % 5) + u32::from(case.sound),
+            entries: entries
+                .iter()
+                .take(12)
+                .map(|(task, p)| (u32::from(*task), price(*p)))
+                .collect(),
+        })
+        .collect();
+    if case.sound {
+        tasks.sort_by_key(|task| task.id);
+        tasks.dedup_by_key(|task| task.id);
+        let reserves: BTreeMap<_, _> = tasks.iter().map(|task| (task.id, task.reserve)).collect();
+        bids.sort_by_key(|bid| bid.bid_id);
+        bids.dedup_by_key(|bid| bid.bid_id);
+        for bid in &mut bids {
+            bid.entries.sort_by_key(|entry| entry.0);
+            bid.entries.dedup_by_key(|entry| entry.0);
+            bid.entries
+                .retain(|(task, price)| reserves.get(task).is_some_and(|r| price <= r));
+        }
+        bids.retain(|bid| !bid.entries.is_empty());
+    }
+    Market { tasks, bids }
+}
+
+fuzz_target!(|data: &[u8]| {
+    let Ok(case) = Case::arbitrary_take_rest(Unstructured::new(data)) else {
+        return;
+    };
+    let market = market(&case);
+    let rule = if case.vcg {
+        PaymentRule::Vcg
+    } else {
+        PaymentRule::PayAsBid
+    };
+    let seed = Digest(case.seed);
+    let given = case.witness.as_ref().map(|(nonce, winners)| Witness::V1 {
+        nonce: *nonce,
+        winners: winners.clone(),
+    });
+    let Ok((witness, clearing)) = clear(&market, &seed, rule) else {
+        assert!(!case.sound || market.check().is_err());
+        if let Some(given) = given {
+            assert!(check(&market, &seed, rule, &given).is_err());
+        }
+        return;
+    };
+    assert_eq!(
+        check(&market, &seed, rule, &witness).as_ref(),
+        Ok(&clearing)
+    );
+    if let Some(given) = given {
+        assert_eq!(
+            check(&market, &seed, rule, &given).is_ok(),
+            given == witness
+        );
+    }
+    let Witness::V1 { nonce, mut winners } = witness.clone();
+    let (task, place, to) = case.change;
+    let tasks = winners.len().max(1);
+    if let Some(list) = winners.get_mut(usize::from(task) % tasks) {
+        match list.len() {
+            0 => list.push(to),
+            len => list[usize::from(place) % len] = to,
+        }
+    }
+    let changed = Witness::V1 { nonce, winners };
+    assert_eq!(
+        check(&market, &seed, rule, &changed).is_ok(),
+        changed == witness
+    );
+
+    let (mut of_bid, mut of_task) = (BTreeMap::new(), BTreeMap::new());
+    for award in &clearing.awards {
+        let bid = &market.bids[award.bid];
+        let task = market
+            .tasks
+            .iter()
+            .find(|task| task.id == award.task)
+            .expect("a task");
+        let asked = bid
+            .entries
+            .iter()
+            .find(|entry| entry.0 == award.task)
+            .expect("an entry")
+            .1;
+        assert!(asked <= award.payment && award.payment <= task.reserve);
+        *of_bid.entry(award.bid).or_insert(0u32) += 1;
+        let units = of_task.entry(award.task).or_insert_with(Vec::new);
+        assert!(!units.contains(&award.bid));
+        units.push(award.bid);
+        assert!(units.len() <= task.quantity as usize && of_bid[&award.bid] <= bid.slots);
+    }
+});
