@@ -77,7 +77,7 @@ pub enum BlockError {
         /// The parameter.
         max: u32,
     },
-    /// A block without content when none is due.
+    /// A block with neither transactions nor news of an offence when none is due.
     #[error("an empty block, and none is due")]
     Empty,
     /// The parent's certificate is missing, or present at height 1.
@@ -230,7 +230,7 @@ impl<S: Clone> ChainState<S> {
     ) -> Result<Option<(Block, Applied<S, A::Outcome>)>, BlockError> {
         let context = self.context(time.max(self.earliest()), annex.evidence.clone());
         let payload = app.propose(&self.app, &context, candidates);
-        if payload.transactions.is_empty() && annex.evidence.is_empty() && !self.needs_block {
+        if !self.is_due(&payload.transactions, &annex.evidence) {
             return Ok(None);
         }
         let (mut applied, outcome_root) = self.execute(app, &context, &payload, BlockId::ZERO)?;
@@ -259,6 +259,20 @@ impl<S: Clone> ChainState<S> {
         block.check_body()?;
         self.check_size(&block)?;
         Ok(Some((block, applied)))
+    }
+
+    /// Whether some of this evidence is against a validator of whom no offence has been counted in the last `evidence_age` heights. Only such
+    /// evidence makes a block due: one that cannot be jailed would otherwise keep an idle chain busy with its own offences.
+    pub fn is_news<'a>(&self, evidence: impl IntoIterator<Item = &'a Evidence>) -> bool {
+        let counted = |key| self.offences.iter().any(|o| o.validator == key);
+        evidence
+            .into_iter()
+            .any(|piece| !counted(piece.offence().validator))
+    }
+
+    /// Whether a block of this content may come next: with transactions, with news of an offence, or when one is due anyway.
+    fn is_due(&self, transactions: &[TxBytes], evidence: &[Evidence]) -> bool {
+        !transactions.is_empty() || self.needs_block || self.is_news(evidence)
     }
 
     /// Whether this offence may still be counted in the next block.
@@ -326,7 +340,7 @@ impl<S: Clone> ChainState<S> {
             }
             Err(BlockError::TooLarge { what, found, max })
         })?;
-        if block.transactions.is_empty() && block.annex.evidence.is_empty() && !self.needs_block {
+        if !self.is_due(&block.transactions, &block.annex.evidence) {
             return Err(BlockError::Empty);
         }
         Ok(())

@@ -16,6 +16,7 @@
 //! | [`engine`] | the node around it, without network, clock or disk; what the shell must do |
 //! | [`chain`] | when does a block extend the chain? |
 //! | [`block`], [`vote`], [`certificate`], [`evidence`], [`validators`], [`proposer`], [`tx`] | what is hashed and signed, byte by byte |
+//! | [`accountability`] | who is to blame if two blocks of one height are certified? |
 //! | [`message`] | what peers say to each other |
 //! | [`wal`] | the vote log's frames, and when a log must not be signed on |
 //! | [`params`], [`signer`] | what genesis fixes; where signatures are made |
@@ -48,6 +49,7 @@
 
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects))]
 
+pub mod accountability;
 pub mod application;
 pub mod block;
 pub mod certificate;

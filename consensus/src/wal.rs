@@ -1,7 +1,7 @@
 //! The vote write-ahead log: what must be on disk before a signature leaves the process.
 //!
-//! It holds the kernel's inputs of the current height in order, the blocks it judged, and every message this validator
-//! signed. The kernel is a pure function of its inputs, so replaying them gives the same state, locks included; what replay signs must equal what
+//! It holds the kernel's inputs of the current height in order, the blocks it judged, every message this validator
+//! signed, and the offences not yet counted. The kernel is a pure function of its inputs, so replaying them gives the same state, locks included; what replay signs must equal what
 //! was signed ([`crate::engine::Engine::start`]). `Start` is the high-water mark: once it names a height, none below is ever signed for
 //! again, and a store that is behind it is refused.
 //!
@@ -16,6 +16,7 @@
 
 use crate::{
     block::Block,
+    evidence::Evidence,
     kernel::Timeout,
     vote::{Proposal, Vote},
 };
@@ -72,6 +73,10 @@ pub enum WalRecord {
     SignedProposal(Proposal),
     /// This validator signed a vote.
     SignedVote(Vote),
+    /// An offence waits to be counted. Not the kernel's concern: it is here so that a restart does not lose it.
+    Evidence(Evidence),
+    /// The body of a block judged valid was dropped for want of room.
+    Forgotten(BlockId),
 }
 
 impl Wire for WalRecord {

@@ -246,6 +246,10 @@ limits! {
             "more than a block counts, and one for every member of most sets"; so_many_offences_are_kept_and_no_more.
         tender_consensus::engine::MAX_CLAIMS, "peers held to the tip they claim": "one of them is forgotten";
             "one honest claim suffices"; so_many_claims_are_remembered_and_no_more.
+        tender_consensus::engine::MAX_PAST_HEIGHTS, "heights below the current one": "the oldest is forgotten";
+            "what late messages are held against"; equivocation_is_noticed_after_its_height_is_over.
+        tender_consensus::engine::IDLE_ROUND_MS, "ms": "the round goes on";
+            "a liar keeps an idle chain at a round a minute"; one_vote_for_nothing_does_not_keep_an_idle_chain_spinning.
     }
 
     Market "Genesis, auctions, bids, governance: what transactions may do" {

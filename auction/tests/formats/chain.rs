@@ -18,8 +18,8 @@ use tender_wire::{BlockId, Height, Round, Tag, encode, hash, merkle};
 pub fn add(book: &mut Book, example: &Example, steps: &[Step]) {
     blocks(book, steps);
     votes(book, &steps[0]);
-    evidence(book, example);
-    log(book, &steps[0]);
+    let evidence = evidence(book, example);
+    log(book, &steps[0], evidence);
 }
 
 fn blocks(book: &mut Book, steps: &[Step]) {
@@ -104,7 +104,7 @@ fn votes(book: &mut Book, step: &Step) {
     }
 }
 
-fn evidence(book: &mut Book, example: &Example) {
+fn evidence(book: &mut Book, example: &Example) -> Evidence {
     let chain = example.chain;
     let vote = |block| {
         let slot = (Height(4), Round(0), VoteKind::Prevote);
@@ -134,9 +134,10 @@ fn evidence(book: &mut Book, example: &Example) {
     };
     book.bytes("evidence_hash", annex.evidence_hash());
     book.value("offence", &votes.offence());
+    votes
 }
 
-fn log(book: &mut Book, step: &Step) {
+fn log(book: &mut Book, step: &Step, evidence: Evidence) {
     let header = &step.block.header;
     let chain = header.chain;
     let start = WalRecord::Start {
@@ -186,6 +187,8 @@ fn log(book: &mut Book, step: &Step) {
         ("timeout", WalRecord::Timeout(timeout)),
         ("signed_proposal", WalRecord::SignedProposal(proposal)),
         ("signed_vote", WalRecord::SignedVote(vote)),
+        ("evidence", WalRecord::Evidence(evidence)),
+        ("forgotten", WalRecord::Forgotten(header.id())),
     ] {
         book.wire(&format!("wal_{name}"), &record);
     }

@@ -111,8 +111,8 @@ pub enum Refusal {
     /// A signature that does not verify.
     #[error("the signature does not verify")]
     BadSignature,
-    /// The sender was caught signing twice already.
-    #[error("this validator's equivocation at this height is known")]
+    /// The sender was caught signing twice already, and that waits to be counted.
+    #[error("an equivocation of this validator is known already")]
     KnownOffender,
     /// The block is not the one the proposal signs.
     #[error("the block is not the one proposed")]

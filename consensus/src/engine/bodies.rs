@@ -140,6 +140,11 @@ impl<A: Application> Bodies<A> {
         }
     }
 
+    /// Whether the block is here with what executing it gave.
+    pub(super) fn is_applied(&self, id: &BlockId) -> bool {
+        self.bodies.get(id).is_some_and(|b| b.applied.is_some())
+    }
+
     /// Takes out what executing the block gave.
     #[allow(clippy::type_complexity)] // a block and what it gives, maybe
     pub(super) fn take_applied(

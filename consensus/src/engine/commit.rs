@@ -1,9 +1,9 @@
 //! From decision to the next height.
 
-use super::{Committed, Effect, Engine, HaltReason, LastCommit, Live};
+use super::{Committed, Effect, Engine, HaltReason, Live, past::Decided};
 use crate::{
     application::Application, block::Block, certificate::CommitCertificate, chain::Applied,
-    validators::ValidatorSet, wal::WalRecord,
+    wal::WalRecord,
 };
 use tender_wire::{BlockId, Round};
 
@@ -30,7 +30,8 @@ impl<A: Application> Engine<A> {
         certificate: CommitCertificate,
         applied: Applied<A::State, A::Outcome>,
     ) -> Result<(), HaltReason> {
-        self.last_commit = Some(LastCommit::new(&certificate, &self.chain.validators));
+        let decided = Decided::new(&certificate, &self.chain.validators);
+        self.past.push(decided, std::mem::take(&mut self.live.log));
         self.chain = applied.chain;
         self.tip_block = Some(block.clone());
         self.outbox.forget_unwritten();
@@ -47,25 +48,16 @@ impl<A: Application> Engine<A> {
         self.take_next()
     }
 
-    /// Begins the log of a height.
+    /// Begins the log of a height, with the offences it still has to count.
     pub(super) fn log_start(&mut self) {
         self.log(WalRecord::Start {
             chain: self.chain.chain,
             height: self.height(),
             parent: self.chain.tip,
         });
-    }
-}
-
-impl LastCommit {
-    pub(super) fn new(certificate: &CommitCertificate, validators: &ValidatorSet) -> Self {
-        LastCommit {
-            round: certificate.round(),
-            precommits: certificate
-                .precommits(validators)
-                .unwrap_or_default()
-                .into_iter()
-                .collect(),
+        let waiting: Vec<_> = self.evidence.all().cloned().collect();
+        for evidence in waiting {
+            self.log(WalRecord::Evidence(evidence));
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::{
     message::{Message, Request, Response},
     tx::TxBytes,
 };
+use std::collections::BTreeSet;
 use tender_wire::{BlockId, Height, PublicKey, Round, TxHash};
 
 /// A connected peer, numbered by the shell.
@@ -174,7 +175,10 @@ pub enum HaltReason {
     #[error("the vote log at height {0} belongs to another chain or fork")]
     ForeignLog(Height),
     /// Two blocks of one height with a certificate each: more than a third of the power is Byzantine.
-    #[error("two certified blocks at height {height}: {ours} and {theirs}")]
+    #[error(
+        "two certified blocks at height {height}: {ours} and {theirs}; as far as it can be told from here, the fault is with {}",
+        names(culprits)
+    )]
     Fork {
         /// The height.
         height: Height,
@@ -182,6 +186,8 @@ pub enum HaltReason {
         ours: BlockId,
         /// The other.
         theirs: BlockId,
+        /// Who broke the rules, as [`crate::accountability::culprits`] finds from what this peer has heard.
+        culprits: BTreeSet<PublicKey>,
     },
     /// More than two thirds decided a block that does not execute here.
     #[error("decided block {block} at height {height} does not execute: {reason}")]
@@ -193,4 +199,9 @@ pub enum HaltReason {
         /// Why not.
         reason: String,
     },
+}
+
+fn names(keys: &BTreeSet<PublicKey>) -> String {
+    let names: Vec<String> = keys.iter().map(ToString::to_string).collect();
+    names.join(", ")
 }

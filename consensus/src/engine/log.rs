@@ -45,6 +45,25 @@ impl MessageLog {
         }
     }
 
+    pub(super) fn proposal(&self, round: Round) -> Option<&Proposal> {
+        self.proposals.get(&round)
+    }
+
+    /// The first vote of a slot.
+    pub(super) fn first_vote(
+        &self,
+        round: Round,
+        kind: VoteKind,
+        index: ValidatorIndex,
+    ) -> Option<&Vote> {
+        self.votes.get(&(round, kind, index))?.first()
+    }
+
+    /// Every vote, by round.
+    pub(super) fn votes(&self) -> impl DoubleEndedIterator<Item = &Vote> {
+        self.votes.values().flatten()
+    }
+
     pub(super) fn vote_novelty(&self, index: ValidatorIndex, vote: &Vote) -> Novelty {
         match self.votes.get(&(vote.round, vote.kind, index)) {
             None => Novelty::New,
@@ -120,15 +139,29 @@ impl MessageLog {
         without: Option<PublicKey>,
     ) -> Bundle {
         let wanted = |key: &PublicKey| Some(*key) != without;
-        let order = |round: &Round| (Some(*round) != first, std::cmp::Reverse(*round));
-        let mut proposals: Vec<Proposal> = self.proposals.values().cloned().collect();
-        let mut votes: Vec<Vote> = self.votes.values().flatten().cloned().collect();
-        proposals.retain(|p| wanted(&p.validator));
-        votes.retain(|v| wanted(&v.validator));
-        proposals.sort_by_key(|p| order(&p.round));
-        votes.sort_by_key(|v| order(&v.round));
-        proposals.truncate(MAX_BUNDLE_MESSAGES / 16);
-        votes.truncate(MAX_BUNDLE_MESSAGES.saturating_sub(proposals.len()));
+        let is_first = |round: &Round| Some(*round) == first;
+        // Two passes by reference: what is asked often must not copy a long height each time.
+        let proposals: Vec<Proposal> = [true, false]
+            .into_iter()
+            .flat_map(|pass| {
+                let rounds = self.proposals.values().rev();
+                rounds.filter(move |p| is_first(&p.round) == pass)
+            })
+            .filter(|p| wanted(&p.validator))
+            .take(MAX_BUNDLE_MESSAGES / 16)
+            .cloned()
+            .collect();
+        let votes = [true, false]
+            .into_iter()
+            .flat_map(|pass| {
+                self.votes()
+                    .rev()
+                    .filter(move |v| is_first(&v.round) == pass)
+            })
+            .filter(|v| wanted(&v.validator))
+            .take(MAX_BUNDLE_MESSAGES.saturating_sub(proposals.len()))
+            .cloned()
+            .collect();
         Bundle {
             tip,
             proposals,

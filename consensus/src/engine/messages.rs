@@ -4,6 +4,7 @@ use super::{
     Engine, HaltReason, Peer,
     admission::{Refusal, Verified, check},
     log::Novelty,
+    past::Late,
 };
 use crate::{
     application::Application,
@@ -12,7 +13,7 @@ use crate::{
     kernel,
     message::{Message, Proposed},
     validators::ValidatorIndex,
-    vote::{Proposal, Vote, VoteKind},
+    vote::{Proposal, Vote},
     wal::WalRecord,
 };
 use std::collections::BTreeMap;
@@ -45,12 +46,12 @@ impl<A: Application> Engine<A> {
 
     pub(super) fn vote(&mut self, from: Peer, vote: Vote) -> Admitted {
         if vote.height < self.height() {
-            return Ok(self.late_precommit(vote));
+            return self.late_vote(vote);
         }
         if vote.height > self.height() {
             self.hint(from, vote.height);
             let checked = check(vote, &self.chain.chain, |v| {
-                self.next_rules(v.height, &v.validator)
+                self.next_rules(v.height, &v.validator, |kept| kept.is_vote(v))
             });
             return Ok(checked.map(|v| self.next.push(v.validator, NextMessage::Vote(v))));
         }
@@ -70,7 +71,7 @@ impl<A: Application> Engine<A> {
         if proposal.height > self.height() {
             self.hint(from, proposal.height);
             let checked = check(proposal, &self.chain.chain, |p| {
-                self.next_rules(p.height, &p.validator)?;
+                self.next_rules(p.height, &p.validator, |kept| kept.is_proposal(p))?;
                 check_pol_round(p)?;
                 check_pushed(p, block.as_ref())
             });
@@ -79,6 +80,9 @@ impl<A: Application> Engine<A> {
                 let message = NextMessage::Proposal(Box::new((p, block)));
                 self.next.push(validator, message);
             }));
+        }
+        if proposal.height < self.height() {
+            return self.late_proposal(proposal);
         }
         let rules = self.proposal_rules(&proposal);
         let checked = check(proposal, &self.chain.chain, |p| {
@@ -128,7 +132,7 @@ impl<A: Application> Engine<A> {
 
     /// A vote that passed the door.
     fn take_vote(&mut self, vote: Verified<Vote>) -> Result<(), HaltReason> {
-        self.refuse_own(&vote.validator, vote.round)?;
+        self.refuse_own(&vote.validator, vote.height, vote.round)?;
         let Some(validator) = self.chain.validators.index_of(&vote.validator) else {
             return Ok(());
         };
@@ -158,7 +162,7 @@ impl<A: Application> Engine<A> {
         proposal: Verified<Proposal>,
         block: Option<CompactBlock>,
     ) -> Result<(), HaltReason> {
-        self.refuse_own(&proposal.validator, proposal.round)?;
+        self.refuse_own(&proposal.validator, proposal.height, proposal.round)?;
         if let Some(evidence) = self.live.log.add_proposal(&proposal) {
             self.own_evidence(evidence);
             return Ok(());
@@ -235,12 +239,6 @@ impl<A: Application> Engine<A> {
     }
 
     fn proposal_rules(&mut self, proposal: &Proposal) -> Result<(), Refusal> {
-        if proposal.height < self.height() {
-            return Err(Refusal::OldHeight {
-                found: proposal.height,
-                current: self.height(),
-            });
-        }
         let index = self.member(&proposal.validator)?;
         check_pol_round(proposal)?;
         if !self.live.kernel.is_near(proposal.round) {
@@ -262,20 +260,24 @@ impl<A: Application> Engine<A> {
         index: ValidatorIndex,
         validator: &PublicKey,
     ) -> Result<(), Refusal> {
-        let offence = Offence {
-            height: self.height(),
-            validator: *validator,
-        };
         match novelty {
             Novelty::Duplicate => Err(Refusal::Duplicate),
-            Novelty::Conflict if self.evidence.contains(&offence) => Err(Refusal::KnownOffender),
+            Novelty::Conflict if self.evidence.against(validator).is_some() => {
+                Err(Refusal::KnownOffender)
+            }
+            Novelty::Conflict if self.evidence.is_full() => Err(Refusal::PoolFull),
             Novelty::New if !self.live.kernel.has_room(round, index) => Err(Refusal::FutureRound),
             Novelty::New | Novelty::Conflict => Ok(()),
         }
     }
 
     /// The next height's set is not known yet; members of the present one are very likely in it.
-    fn next_rules(&self, height: Height, validator: &PublicKey) -> Result<(), Refusal> {
+    fn next_rules(
+        &self,
+        height: Height,
+        validator: &PublicKey,
+        same: impl Fn(&NextMessage) -> bool,
+    ) -> Result<(), Refusal> {
         let current = self.height();
         if height != current.next() {
             return Err(Refusal::FutureHeight {
@@ -284,7 +286,11 @@ impl<A: Application> Engine<A> {
             });
         }
         self.member(validator)?;
-        if !self.next.has_room(validator) {
+        let kept = self.next.of(validator);
+        if kept.iter().any(same) {
+            return Err(Refusal::Duplicate); // a copy must not take room
+        }
+        if kept.len() >= MAX_NEXT_MESSAGES {
             return Err(Refusal::FutureRound);
         }
         Ok(())
@@ -295,74 +301,121 @@ impl<A: Application> Engine<A> {
         index.ok_or(Refusal::NotAValidator)
     }
 
-    /// Precommits for the tip that come after the decision still enter the next block's certificate.
-    fn late_precommit(&mut self, vote: Vote) -> Result<(), Refusal> {
-        let chain = &self.chain;
-        let old = Refusal::OldHeight {
-            found: vote.height,
-            current: chain.height.next(),
+    /// A vote of a height decided: a precommit for the tip still enters the next block's certificate, and one that contradicts what is kept of
+    /// that height convicts its author.
+    fn late_vote(&mut self, vote: Vote) -> Admitted {
+        let (height, validator, round) = (vote.height, vote.validator, vote.round);
+        let place = self.past.place_vote(&vote);
+        let checked = check(vote, &self.chain.chain, |_| {
+            self.late_rules(&place, height, &validator)
+        });
+        let vote = match checked {
+            Ok(vote) => vote,
+            Err(refusal) => return Ok(Err(refusal)),
         };
-        let fits = vote.height == chain.height
-            && vote.kind == VoteKind::Precommit
-            && vote.block == Some(chain.tip);
-        let (Some(commit), Some(index), true) = (
-            self.last_commit.as_mut(),
-            chain.last_validators.index_of(&vote.validator),
-            fits,
-        ) else {
-            return Err(old);
-        };
-        let vote = check(vote, &chain.chain, |v| {
-            if v.round != commit.round {
-                Err(old)
-            } else if commit.precommits.contains_key(&index) {
-                Err(Refusal::Duplicate)
-            } else {
-                Ok(())
+        match place {
+            Late::Missing(index) => self.past.complete(index, vote.signature),
+            Late::Contradicts(first) => {
+                self.refuse_own(&validator, height, round)?;
+                self.own_evidence(Evidence::votes(first, vote.into_inner()));
             }
-        })?;
-        commit.precommits.insert(index, vote.signature);
-        Ok(())
+            Late::Nothing | Late::Duplicate => {}
+        }
+        Ok(Ok(()))
+    }
+
+    /// A proposal of a height decided is good for nothing, unless it contradicts the one kept.
+    fn late_proposal(&mut self, proposal: Proposal) -> Admitted {
+        let (height, validator, round) = (proposal.height, proposal.validator, proposal.round);
+        let place = self.past.place_proposal(&proposal);
+        let checked = check(proposal, &self.chain.chain, |_| {
+            self.late_rules(&place, height, &validator)
+        });
+        match (checked, place) {
+            (Err(refusal), _) => return Ok(Err(refusal)),
+            (Ok(second), Late::Contradicts(first)) => {
+                self.refuse_own(&validator, height, round)?;
+                self.own_evidence(Evidence::proposals(first, second.into_inner()));
+            }
+            (Ok(_), _) => {}
+        }
+        Ok(Ok(()))
+    }
+
+    fn late_rules<T>(
+        &self,
+        place: &Late<T>,
+        height: Height,
+        validator: &PublicKey,
+    ) -> Result<(), Refusal> {
+        let (found, current) = (height, self.height());
+        match place {
+            Late::Nothing => Err(Refusal::OldHeight { found, current }),
+            Late::Duplicate => Err(Refusal::Duplicate),
+            Late::Missing(_) => Ok(()),
+            Late::Contradicts(_) => self.offence_rules(&Offence {
+                height,
+                validator: *validator,
+            }),
+        }
+    }
+
+    /// Whether evidence of this offence would be kept.
+    fn offence_rules(&self, offence: &Offence) -> Result<(), Refusal> {
+        match self.evidence.against(&offence.validator) {
+            Some(known) if known == *offence => Err(Refusal::Duplicate),
+            Some(_) => Err(Refusal::KnownOffender),
+            None if self.evidence.is_full() => Err(Refusal::PoolFull),
+            None => self
+                .chain
+                .admits_offence(offence)
+                .map_err(Refusal::StaleEvidence),
+        }
     }
 
     fn foreign_evidence(&mut self, evidence: Evidence) -> Result<(), Refusal> {
-        let evidence = check(evidence, &self.chain.chain, |e| {
-            let offence = e.offence();
-            if self.evidence.contains(&offence) {
-                return Err(Refusal::Duplicate);
-            }
-            if self.evidence.is_full() {
-                return Err(Refusal::PoolFull);
-            }
-            self.chain
-                .admits_offence(&offence)
-                .map_err(Refusal::StaleEvidence)
-        })?;
-        self.evidence.add(evidence.into_inner());
+        let rules = |e: &Evidence| self.offence_rules(&e.offence());
+        let evidence = check(evidence, &self.chain.chain, rules)?;
+        self.keep_evidence(evidence.into_inner());
         Ok(())
     }
 
     /// Two verified messages that conflict: keep and tell.
     fn own_evidence(&mut self, evidence: Evidence) {
         let offence = evidence.offence();
-        let new = !self.evidence.contains(&offence) && self.chain.admits_offence(&offence).is_ok();
-        if new {
+        if self.offence_rules(&offence).is_ok() {
             tracing::warn!(validator = %offence.validator, height = %offence.height, "equivocation");
-            self.evidence.add(evidence.clone());
+            self.keep_evidence(evidence.clone());
             self.outbox.tell(Message::Evidence(evidence));
         }
     }
 
+    fn keep_evidence(&mut self, evidence: Evidence) {
+        self.log(WalRecord::Evidence(evidence.clone()));
+        self.evidence.add(evidence);
+        self.save_evidence();
+    }
+
+    /// Puts the offences waiting on disk without waiting for a signature, which may never come. Not before the block below is stored: the log of a
+    /// height must not be ahead of the store.
+    pub(super) fn save_evidence(&mut self) {
+        if self.stored == self.chain.height && !self.evidence.is_empty() {
+            self.outbox.flush();
+        }
+    }
+
     /// What we sign is stored as we sign it, so nothing of ours passes the door as new unless another process signed it.
-    fn refuse_own(&self, validator: &PublicKey, round: Round) -> Result<(), HaltReason> {
+    fn refuse_own(
+        &self,
+        validator: &PublicKey,
+        height: Height,
+        round: Round,
+    ) -> Result<(), HaltReason> {
         if self.live.me.is_none() || Some(*validator) != self.key {
             return Ok(());
         }
-        Err(HaltReason::KeyInUseElsewhere {
-            key: *validator,
-            height: self.height(),
-            round,
-        })
+        let key = *validator;
+        Err(HaltReason::KeyInUseElsewhere { key, height, round })
     }
 
     fn source(&mut self, block: BlockId, from: Peer) {
@@ -391,13 +444,32 @@ fn check_pushed(proposal: &Proposal, block: Option<&CompactBlock>) -> Result<(),
 }
 
 impl NextHeight {
-    fn has_room(&self, validator: &PublicKey) -> bool {
-        self.0
-            .get(validator)
-            .is_none_or(|m| m.len() < MAX_NEXT_MESSAGES)
+    fn of(&self, validator: &PublicKey) -> &[NextMessage] {
+        self.0.get(validator).map_or(&[], Vec::as_slice)
     }
 
-    fn push(&mut self, validator: PublicKey, message: NextMessage) {
-        self.0.entry(validator).or_default().push(message);
+    /// Keeps a message; of a sender's blocks only the first: of the next height a peer has one turn at most in its first rounds, and what is
+    /// not kept is asked for.
+    fn push(&mut self, validator: PublicKey, mut message: NextMessage) {
+        let kept = self.0.entry(validator).or_default();
+        let has_block = |m: &NextMessage| matches!(m, NextMessage::Proposal(p) if p.1.is_some());
+        if let NextMessage::Proposal(pair) = &mut message
+            && kept.iter().any(has_block)
+        {
+            pair.1 = None;
+        }
+        kept.push(message);
+    }
+}
+
+impl NextMessage {
+    fn is_vote(&self, vote: &Vote) -> bool {
+        let slot = |v: &Vote| (v.round, v.kind, v.block);
+        matches!(self, NextMessage::Vote(kept) if slot(kept) == slot(vote))
+    }
+
+    fn is_proposal(&self, proposal: &Proposal) -> bool {
+        let slot = |p: &Proposal| (p.round, p.pol_round, p.block);
+        matches!(self, NextMessage::Proposal(kept) if slot(&kept.0) == slot(proposal))
     }
 }

@@ -13,9 +13,11 @@
 //! *Waiting* until the tip is stored and the block interval has passed; *idle* until there is something to decide; then the kernel runs, decides, and the
 //! block goes to the shell ([`Effect::Commit`]), which answers [`Input::Stored`]. No message of a height is signed before the block below it is stored.
 //!
-//! **No empty blocks.** A height begins when a block is due (`needs_block`), an offence waits to be counted, a pooled transaction applies, or a
+//! **No empty blocks.** A height begins when a block is due (`needs_block`), news of an offence waits to be counted, a pooled transaction applies, or a
 //! verified message of that height arrived: somebody else saw work. Since transactions and messages are gossiped, one peer's work starts
-//! everyone, and nobody's timeouts run while there is nothing to propose.
+//! everyone. A minority's word is not believed for ever: once everyone has had a turn to propose what it saw, a peer that knows of nothing to
+//! decide votes nil only once in [`IDLE_ROUND_MS`]. So a liar cannot keep an idle chain spinning, and an honest peer whose
+//! transaction reached nobody else still gets its turns.
 //!
 //! **Catching up is pulled.** Gossip loses messages, and does not repeat identical bytes. On every [`Input::Tick`] without progress the engine asks
 //! some peer for the votes of its height; a peer that is past it says so, and is asked for blocks. A range is verified block by block
@@ -25,7 +27,7 @@
 //! that differs from the logged one, or is missing from the log while later inputs are there, halts.
 //!
 //! Bounds: one message per (round, kind, validator), rounds ahead as in [`crate::kernel`], [`MAX_NEXT_MESSAGES`] verified messages per validator of the next
-//! height, [`MAX_BODIES`] blocks, [`MAX_POOLED_EVIDENCE`] offences, [`MAX_CLAIMS`] claimed heights.
+//! height, [`MAX_BODIES`] blocks, one offence per validator and [`MAX_POOLED_EVIDENCE`] in all, [`MAX_CLAIMS`] claimed heights, [`MAX_PAST_HEIGHTS`] certificates.
 
 mod admission;
 mod bodies;
@@ -34,6 +36,7 @@ mod io;
 mod log;
 mod messages;
 mod outbox;
+mod past;
 mod pool;
 mod recover;
 mod sync;
@@ -44,8 +47,10 @@ pub use bodies::MAX_BODIES;
 pub use io::*;
 pub use messages::{MAX_NEXT_MESSAGES, MAX_SOURCES};
 pub use outbox::{Durable, WalBatch};
+pub use past::MAX_PAST_HEIGHTS;
 pub use pool::MAX_POOLED_EVIDENCE;
 pub use sync::MAX_CLAIMS;
+pub use work::IDLE_ROUND_MS;
 
 use crate::{
     application::Application,
@@ -63,13 +68,15 @@ use bodies::Bodies;
 use log::MessageLog;
 use messages::NextHeight;
 use outbox::Outbox;
+use past::{Decided, Past};
 use pool::EvidencePool;
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
 };
 use sync::{Asked, SyncState};
-use tender_wire::{BlockId, Height, PublicKey, Round, Signature, TimeMs};
+use tender_wire::{BlockId, Height, PublicKey, Round, TimeMs};
+use work::Rest;
 
 /// A consensus node without a network, a clock or a disk.
 pub struct Engine<A: Application> {
@@ -79,7 +86,7 @@ pub struct Engine<A: Application> {
     key: Option<PublicKey>,
     now: TimeMs,
     chain: ChainState<A::State>,
-    last_commit: Option<LastCommit>,
+    past: Past,
     tip_block: Option<Block>,
     stored: Height,
     live: Live<A>,
@@ -108,16 +115,14 @@ struct Live<A: Application> {
     /// A round in which the kernel waits for a block of ours.
     build: Option<Round>,
     begun: bool,
+    /// Whether this peer waits for something to decide before it lets a round pass.
+    rest: Rest,
+    /// The round from which timeouts grow: that of the last rest.
+    calm: Round,
     /// Asked since the last tick.
     asked: BTreeSet<Asked>,
     /// Who delivered messages naming a block, to be asked for it.
     sources: BTreeMap<BlockId, Vec<Peer>>,
-}
-
-/// Precommits for the tip, growing as late ones arrive.
-struct LastCommit {
-    round: Round,
-    precommits: BTreeMap<ValidatorIndex, Signature>,
 }
 
 impl<A: Application> Engine<A> {
@@ -136,13 +141,18 @@ impl<A: Application> Engine<A> {
         now: TimeMs,
     ) -> Result<(Self, Vec<Effect<A>>), HaltReason> {
         let key = signer.as_ref().map(|s| s.public());
+        let mut past = Past::default();
+        if let Some(certificate) = last_certificate {
+            let decided = Decided::new(&certificate, &chain.last_validators);
+            past.push(decided, MessageLog::default());
+        }
         let mut engine = Engine {
             app,
             pool,
             signer,
             key,
             now,
-            last_commit: last_certificate.map(|c| LastCommit::new(&c, &chain.last_validators)),
+            past,
             tip_block: None,
             stored: chain.height,
             live: Live::new(&chain, key),
@@ -205,6 +215,11 @@ impl<A: Application> Engine<A> {
         (self.live.kernel.round(), self.live.kernel.current_step())
     }
 
+    /// The block this validator is locked on at the height being decided, and since which round.
+    pub fn locked(&self) -> Option<(Round, BlockId)> {
+        self.live.kernel.locked()
+    }
+
     /// Whether this peer has stopped for good.
     pub fn is_halted(&self) -> bool {
         self.halted
@@ -232,6 +247,7 @@ impl<A: Application> Engine<A> {
             Input::Stored(height) => {
                 self.stored = self.stored.max(height.min(self.chain.height));
                 self.look = true;
+                self.save_evidence();
                 self.wait_for_interval();
             }
         }
@@ -246,16 +262,29 @@ impl<A: Application> Engine<A> {
                 self.wait_for_interval(); // the wall clock may have run behind the timer
                 Ok(())
             }
-            TimeoutKind::Round(t) => self.feed(kernel::Input::Timeout(t), WalRecord::Timeout(t)),
+            TimeoutKind::Round(t) if self.rests(t) => Ok(()),
+            TimeoutKind::Round(t) => {
+                if t.round == self.round().0 {
+                    self.ask_votes(); // what was waited for may have been lost
+                }
+                self.feed(kernel::Input::Timeout(t), WalRecord::Timeout(t))
+            }
         }
     }
 
     /// Lets everything happen that can: kernel inputs, judgements, beginning, building. Ends because each pass uses up something finite.
     fn settle(&mut self) -> Result<(), HaltReason> {
         loop {
-            if let Some((input, record)) = self.live.inputs.pop_front() {
+            if let Some((input, record)) = self.forgotten() {
                 self.feed(input, record)?;
-            } else if !(self.time_proposals() || self.judge() || self.begin() || self.build()) {
+            } else if let Some((input, record)) = self.live.inputs.pop_front() {
+                self.feed(input, record)?;
+            } else if !(self.time_proposals()
+                || self.judge()
+                || self.begin()
+                || self.wake()
+                || self.build())
+            {
                 break;
             }
         }
@@ -304,23 +333,28 @@ impl<A: Application> Engine<A> {
         }
     }
 
-    /// Linear in the round, capped. Adaptive timeouts belong here.
+    /// Linear in the rounds that had something to decide, capped. Adaptive timeouts belong here.
     fn schedule(&mut self, timeout: kernel::Timeout) {
         let params = &self.chain.params;
         let base = match timeout.kind {
             kernel::TimeoutKind::Propose => params.propose_timeout_ms,
             kernel::TimeoutKind::Prevote | kernel::TimeoutKind::Precommit => params.vote_timeout_ms,
         };
+        let rounds = timeout.round.0.saturating_sub(self.live.calm.0);
         let grown = params
             .timeout_delta_ms
-            .saturating_mul(u64::from(timeout.round.0))
+            .saturating_mul(u64::from(rounds))
             .saturating_add(base);
+        self.expire_after(timeout, grown.min(crate::params::MAX_TIMEOUT_MS));
+    }
+
+    fn expire_after(&mut self, timeout: kernel::Timeout, after_ms: u64) {
         self.outbox.push(Effect::Schedule {
             timeout: Timeout {
                 height: self.chain.height.next(),
                 kind: TimeoutKind::Round(timeout),
             },
-            after_ms: grown.min(crate::params::MAX_TIMEOUT_MS),
+            after_ms,
         });
     }
 }
@@ -338,6 +372,8 @@ impl<A: Application> Live<A> {
             inputs: VecDeque::new(),
             build: None,
             begun: false,
+            rest: Rest::No,
+            calm: Round(0),
             asked: BTreeSet::new(),
             sources: BTreeMap::new(),
         }

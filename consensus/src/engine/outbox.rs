@@ -103,8 +103,8 @@ impl<A: Application> Outbox<A> {
         self.push(Effect::Send(Durable(message)));
     }
 
-    /// An effect to hold until everything logged so far is durable.
-    pub(super) fn expose(&mut self, effect: Effect<A>) {
+    /// Has everything logged so far written.
+    pub(super) fn flush(&mut self) {
         if !self.records.is_empty() {
             self.handed_out = self.handed_out.saturating_add(1);
             let records = std::mem::take(&mut self.records);
@@ -112,6 +112,11 @@ impl<A: Application> Outbox<A> {
             self.ready
                 .push(Effect::Persist(WalBatch { sequence, records }));
         }
+    }
+
+    /// An effect to hold until everything logged so far is durable.
+    pub(super) fn expose(&mut self, effect: Effect<A>) {
+        self.flush();
         if self.persisted == self.handed_out && self.held.is_empty() {
             self.ready.push(effect);
         } else {

@@ -1,6 +1,9 @@
 //! Offences seen and not yet counted on chain.
 //!
-//! Invariant: verified before stored, one per offence, none the chain would refuse. Bound: [`MAX_POOLED_EVIDENCE`].
+//! Invariant: verified before stored, one per culprit, none the chain would refuse. So nobody's offences, however many, crowd out another's.
+//! Bound: [`MAX_POOLED_EVIDENCE`].
+//!
+//! It outlives a restart in the vote log: every piece is written when it comes, and again behind the `Start` of each height until it is counted.
 
 use crate::{
     chain::ChainState,
@@ -8,16 +11,26 @@ use crate::{
     params::MAX_BLOCK_EVIDENCE,
 };
 use std::collections::BTreeMap;
+use tender_wire::PublicKey;
 
 /// Offences kept: more than a block counts, and one for every member of most sets.
 pub const MAX_POOLED_EVIDENCE: usize = 128;
 
 #[derive(Default)]
-pub(super) struct EvidencePool(BTreeMap<Offence, Evidence>);
+pub(super) struct EvidencePool(BTreeMap<PublicKey, Evidence>);
 
 impl EvidencePool {
-    pub(super) fn contains(&self, offence: &Offence) -> bool {
-        self.0.contains_key(offence)
+    /// The offence kept against a validator.
+    pub(super) fn against(&self, validator: &PublicKey) -> Option<Offence> {
+        self.0.get(validator).map(Evidence::offence)
+    }
+
+    /// Adds verified evidence, unless full or there is some against its culprit.
+    pub(super) fn add(&mut self, evidence: Evidence) {
+        if !self.is_full() {
+            let culprit = evidence.offence().validator;
+            self.0.entry(culprit).or_insert(evidence);
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -28,21 +41,21 @@ impl EvidencePool {
         self.0.len() >= MAX_POOLED_EVIDENCE
     }
 
-    /// Adds verified evidence, unless full.
-    pub(super) fn add(&mut self, evidence: Evidence) {
-        if !self.is_full() {
-            self.0.entry(evidence.offence()).or_insert(evidence);
-        }
+    pub(super) fn all(&self) -> impl Iterator<Item = &Evidence> {
+        self.0.values()
     }
 
     /// What the next block may count, ascending.
     pub(super) fn for_block(&self) -> Vec<Evidence> {
-        self.0.values().take(MAX_BLOCK_EVIDENCE).cloned().collect()
+        let mut evidence: Vec<Evidence> = self.0.values().cloned().collect();
+        evidence.sort_unstable_by_key(Evidence::offence);
+        evidence.truncate(MAX_BLOCK_EVIDENCE);
+        evidence
     }
 
     /// Forgets what the chain has counted or would no longer count.
     pub(super) fn prune<S: Clone>(&mut self, chain: &ChainState<S>) {
         self.0
-            .retain(|offence, _| chain.admits_offence(offence).is_ok());
+            .retain(|_, evidence| chain.admits_offence(&evidence.offence()).is_ok());
     }
 }

@@ -31,6 +31,7 @@ impl<A: Application> Engine<A> {
         if self.key.is_none() {
             return Ok(());
         }
+        self.recover_evidence(&log);
         let start = |r: &WalRecord| matches!(r, WalRecord::Start { .. });
         let mut records = match log.iter().rposition(start) {
             Some(at) => log.into_iter().skip(at),
@@ -68,6 +69,18 @@ impl<A: Application> Engine<A> {
             return Ok(());
         }
         self.replay_height(records.collect())
+    }
+
+    /// Offences that waited to be counted when the log was written, and still do.
+    fn recover_evidence(&mut self, log: &[WalRecord]) {
+        for record in log {
+            if let WalRecord::Evidence(evidence) = record
+                && self.chain.admits_offence(&evidence.offence()).is_ok()
+                && evidence.verify(&self.chain.chain).is_ok()
+            {
+                self.evidence.add(evidence.clone());
+            }
+        }
     }
 
     /// A signature that is not in the log: fine unless the log goes on without it.
@@ -176,9 +189,11 @@ impl<A: Application> Engine<A> {
                 blocks.insert(block.id(), *block);
                 return Ok(());
             }
-            WalRecord::SignedProposal(_) | WalRecord::SignedVote(_) | WalRecord::Start { .. } => {
-                return Ok(());
-            }
+            WalRecord::Forgotten(block) => kernel::Input::Forgotten { block },
+            WalRecord::SignedProposal(_)
+            | WalRecord::SignedVote(_)
+            | WalRecord::Evidence(_)
+            | WalRecord::Start { .. } => return Ok(()),
         };
         self.feed(input, record)
     }
@@ -208,9 +223,11 @@ fn is_input(record: &WalRecord) -> bool {
         | WalRecord::Vote(_)
         | WalRecord::Judged { .. }
         | WalRecord::Built { .. }
-        | WalRecord::Timeout(_) => true,
+        | WalRecord::Timeout(_)
+        | WalRecord::Forgotten(_) => true,
         WalRecord::Start { .. }
         | WalRecord::Block(_)
+        | WalRecord::Evidence(_)
         | WalRecord::SignedProposal(_)
         | WalRecord::SignedVote(_) => false,
     }

@@ -6,6 +6,7 @@
 
 use super::{Effect, Engine, HaltReason, Peer, Refusal};
 use crate::{
+    accountability::culprits,
     application::Application,
     block::CommittedBlock,
     certificate::CommitCertificate,
@@ -126,7 +127,7 @@ impl<A: Application> Engine<A> {
         let (round, step) = self.round();
         let mark = Some((self.height(), round, step, self.live.log.len()));
         if self.sync.mark == mark {
-            self.ask(Asked::Votes, Request::Votes(self.height()), Vec::new());
+            self.ask_votes();
             self.ask_blocks();
         }
         self.sync.mark = mark;
@@ -166,6 +167,11 @@ impl<A: Application> Engine<A> {
         if self.live.asked.insert(what) {
             self.outbox.push(Effect::Ask { request, prefer });
         }
+    }
+
+    /// Asks somebody what it has heard of this height.
+    pub(super) fn ask_votes(&mut self) {
+        self.ask(Asked::Votes, Request::Votes(self.height()), Vec::new());
     }
 
     /// Asks those who claim to have it for the current height's block and what follows. A claim is good for one ask until its peer is heard
@@ -303,15 +309,22 @@ impl<A: Application> Engine<A> {
         let CommittedBlock { block, certificate } = committed;
         let (id, height) = (block.id(), block.header.height);
         let chain = &self.chain;
-        if height == chain.height && id != chain.tip {
-            return match certificate.verify(&chain.chain, &chain.last_validators, (height, id)) {
-                Err(error) => Ok(Err(error.into())),
-                Ok(()) => Err(HaltReason::Fork {
-                    height,
-                    ours: chain.tip,
-                    theirs: id,
-                }),
-            };
+        if let Some(ours) = self.past.at(height).filter(|ours| ours.block != id) {
+            if let Err(error) = certificate.verify(&chain.chain, &ours.validators, (height, id)) {
+                return Ok(Err(error.into()));
+            }
+            let culprits = culprits(
+                &chain.chain,
+                &ours.validators,
+                [&ours.certificate(), &certificate],
+                &self.past.votes(height),
+            );
+            return Err(HaltReason::Fork {
+                height,
+                ours: ours.block,
+                theirs: id,
+                culprits: culprits.unwrap_or_default(),
+            });
         }
         if height != self.height() {
             return Ok(Ok(())); // decided meanwhile
@@ -365,17 +378,20 @@ impl<A: Application> Engine<A> {
     }
 
     fn transactions(&self, hashes: &[TxHash]) -> Vec<TxBytes> {
-        let of_tip: BTreeMap<TxHash, &TxBytes> = (self.tip_block.iter())
-            .flat_map(|block| &block.transactions)
-            .map(|transaction| (transaction.hash(), transaction))
+        let asked: BTreeSet<&TxHash> = hashes.iter().collect();
+        // One pass over the tip, whatever is asked: looking for each hash in it would be their product.
+        let tip = self.tip_block.iter().flat_map(|b| &b.transactions);
+        let of_tip: BTreeMap<TxHash, &TxBytes> = tip
+            .map(|t| (t.hash(), t))
+            .filter(|(hash, _)| asked.contains(hash))
             .collect();
         let mut room = MAX_RESPONSE_BYTES / 2; // the rest is for framing
-        hashes
-            .iter()
+        asked
+            .into_iter()
             .filter_map(|hash| {
                 let live = self.live.bodies.transaction(hash).cloned();
                 live.or_else(|| self.pool.transaction(hash))
-                    .or_else(|| of_tip.get(hash).map(|t| (*t).clone()))
+                    .or_else(|| of_tip.get(hash).copied().cloned())
             })
             .take_while(|transaction| {
                 let left = room.checked_sub(transaction.bytes().len());

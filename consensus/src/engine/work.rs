@@ -4,7 +4,6 @@ use super::{Effect, Engine, HaltReason, Timeout, TimeoutKind, admission::Verifie
 use crate::{
     application::Application,
     block::Annex,
-    certificate::CommitCertificate,
     kernel,
     message::{MAX_PUSHED_BLOCK_BYTES, Message, Proposed},
     tx::TxBytes,
@@ -13,7 +12,62 @@ use crate::{
 };
 use tender_wire::{BlockId, Round, encode};
 
+/// How long a peer that knows of nothing to decide lets a round wait, in milliseconds: one round in a minute costs nothing, and is what a
+/// transaction that only a minority has may have to wait per turn.
+pub const IDLE_ROUND_MS: u64 = 60_000;
+
+/// A round that others may have begun for nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rest {
+    /// None.
+    No,
+    /// This one waits for something to decide, or for [`IDLE_ROUND_MS`].
+    Until(Round),
+    /// This one waited, and goes on.
+    Over(Round),
+}
+
 impl<A: Application> Engine<A> {
+    /// Whether to hold back a propose timeout because nothing is known that could be proposed, and everyone has had a turn to show something.
+    pub(super) fn rests(&mut self, timeout: kernel::Timeout) -> bool {
+        let kernel::Timeout { round, kind } = timeout;
+        let turns = u32::try_from(self.chain.validators.len()).unwrap_or(u32::MAX);
+        let waiting = kind == kernel::TimeoutKind::Propose
+            && self.round() == (round, kernel::Step::Propose)
+            && round.0 >= turns;
+        let waited = [Rest::Until(round), Rest::Over(round)].contains(&self.live.rest);
+        if !waiting || waited || self.has_reason() || self.has_work() {
+            return false;
+        }
+        self.live.rest = Rest::Until(round);
+        self.live.calm = round;
+        self.expire_after(timeout, IDLE_ROUND_MS);
+        true
+    }
+
+    /// Ends a rest as soon as there is something to decide: the round then gets its time.
+    pub(super) fn wake(&mut self) -> bool {
+        let Rest::Until(round) = self.live.rest else {
+            return false;
+        };
+        let waiting = self.round() == (round, kernel::Step::Propose);
+        let wakes = waiting && (self.has_reason() || (self.look && self.has_work()));
+        if wakes {
+            self.live.rest = Rest::Over(round);
+            let kind = kernel::TimeoutKind::Propose;
+            self.schedule(kernel::Timeout { round, kind });
+        }
+        wakes
+    }
+
+    /// A verdict lasts as long as the body: a block whose body had to go is to be fetched and judged again before it is voted for.
+    pub(super) fn forgotten(&self) -> Option<(kernel::Input, WalRecord)> {
+        let held = |block: &BlockId| self.live.bodies.is_applied(block);
+        let block = self.live.kernel.unpinned().find(|block| !held(block))?;
+        let input = kernel::Input::Forgotten { block };
+        Some((input, WalRecord::Forgotten(block)))
+    }
+
     /// Comes back when the block interval has passed.
     pub(super) fn wait_for_interval(&mut self) {
         let left = self.chain.earliest().0.saturating_sub(self.now.0);
@@ -32,7 +86,11 @@ impl<A: Application> Engine<A> {
     /// Begins the height if it may and there is a reason to.
     pub(super) fn begin(&mut self) -> bool {
         let may = self.stored == self.chain.height && self.now >= self.chain.earliest();
-        if self.live.begun || !may || !self.has_reason() {
+        let called = self.live.log.len() > 0;
+        if self.live.begun
+            || !may
+            || !(called || self.has_reason() || (self.look && self.has_work()))
+        {
             return false;
         }
         self.live.begun = true;
@@ -53,7 +111,7 @@ impl<A: Application> Engine<A> {
             return false;
         }
         let annex = Annex {
-            last_certificate: self.last_certificate(),
+            last_certificate: self.past.last_certificate(),
             evidence: self.evidence.for_block(),
             witnesses: Vec::new(),
         };
@@ -172,31 +230,26 @@ impl<A: Application> Engine<A> {
         Ok(())
     }
 
-    /// The tip's certificate with every precommit seen.
-    fn last_certificate(&self) -> Option<CommitCertificate> {
-        let commit = self.last_commit.as_ref()?;
-        Some(CommitCertificate::assemble(
-            &self.chain.last_validators,
-            (self.chain.height, commit.round, self.chain.tip),
-            &commit.precommits,
-        ))
-    }
-
     fn publish(&mut self, slot: (Round, Option<VoteKind>), message: Message) {
         self.live.signed.insert(slot, message.clone());
         self.rederived(slot);
         self.outbox.send(message);
     }
 
+    /// Whether there is something to decide, as far as can be told without asking the application.
     fn has_reason(&self) -> bool {
-        let due = self.chain.needs_block || !self.evidence.is_empty() || self.live.log.len() > 0;
-        due || (self.look && {
-            let candidates = self.candidates();
-            !candidates.is_empty()
-                && self
-                    .chain
-                    .has_work(&*self.app, self.now, Vec::new(), &candidates)
-        })
+        self.chain.needs_block
+            || self.chain.is_news(self.evidence.all())
+            || self.live.kernel.is_worth_a_round()
+    }
+
+    /// Whether the application would put something pooled into the next block.
+    fn has_work(&self) -> bool {
+        let candidates = self.candidates();
+        !candidates.is_empty()
+            && self
+                .chain
+                .has_work(&*self.app, self.now, Vec::new(), &candidates)
     }
 
     fn candidates(&self) -> Vec<TxBytes> {

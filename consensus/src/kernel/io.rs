@@ -20,6 +20,11 @@ pub enum Input {
         /// Whether it is valid.
         valid: bool,
     },
+    /// The body of a valid block is gone again, and its verdict with it. Ignored for the block locked on and the latest with a polka.
+    Forgotten {
+        /// The block.
+        block: BlockId,
+    },
     /// The answer to [`Effect::Build`]: getValue().
     Built {
         /// The round it was asked for.

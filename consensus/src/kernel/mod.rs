@@ -14,6 +14,7 @@
 //!
 //! # Where it differs from the paper, and why it may
 //! * `valid(v)` is [`Input::Judged`], which comes when the body is present and executed. Until then rules that need it do not fire; timeouts do.
+//!   It lasts as long as the body ([`Input::Forgotten`]): nobody votes for or locks on a block it could not show.
 //! * L36 and L49 do not ask for the *proposal message*, only for the votes and a judged block. Agreement rests on votes alone (lemmas
 //!   3 and 4 of the paper never use the message), and a proposer that shows different proposals to different peers cannot stall them.
 //! * A fresh proposal is prevoted only if timely (proposer-based timestamps); re-proposals (L28) never judge time again.
@@ -109,6 +110,11 @@ impl Kernel {
             (Input::Judged { block, valid }, _) => {
                 self.verdicts.entry(block).or_insert(valid);
             }
+            (Input::Forgotten { block }, _) => {
+                if !self.is_pinned(&block) {
+                    self.verdicts.remove(&block);
+                }
+            }
             (Input::Built { round, block }, Step::Propose) => self.built(round, block, out),
             (Input::Timeout(timeout), _) if timeout.round == self.round => {
                 self.expired(timeout.kind, out);
@@ -165,6 +171,21 @@ impl Kernel {
             .chain(polka)
             .filter(|block| !self.verdicts.contains_key(block))
             .collect()
+    }
+
+    /// Blocks judged valid whose bodies may go: all but the one locked on and the latest with a polka.
+    pub fn unpinned(&self) -> impl Iterator<Item = BlockId> + '_ {
+        let open = self.step != Step::Decided;
+        self.verdicts
+            .iter()
+            .filter(move |(block, valid)| open && **valid && !self.is_pinned(block))
+            .map(|(block, _)| *block)
+    }
+
+    /// Whether there is something to decide beyond doubt: a valid block is known, or more than a third of the power speaks in this round or a
+    /// later one, hence somebody honest.
+    pub fn is_worth_a_round(&self) -> bool {
+        self.verdicts.values().any(|valid| *valid) || self.tally.reached(self.round).is_some()
     }
 
     /// Whether a vote counts even though its validator cast another one in that round.
@@ -246,7 +267,7 @@ impl Kernel {
 
     /// L55–L56: more than a third is in a later round.
     fn skip(&mut self, out: &mut Vec<Effect>) -> bool {
-        let Some(round) = self.tally.reached(self.round) else {
+        let Some(round) = self.tally.reached(self.round.next()) else {
             return false;
         };
         self.start_round(round, out);
@@ -314,6 +335,13 @@ impl Kernel {
         let precommits = any(VoteKind::Precommit);
         (prevotes && self.schedule(TimeoutKind::Prevote, out))
             || (precommits && self.schedule(TimeoutKind::Precommit, out))
+    }
+
+    fn is_pinned(&self, block: &BlockId) -> bool {
+        [self.locked, self.valid]
+            .into_iter()
+            .flatten()
+            .any(|(_, pinned)| pinned == *block)
     }
 
     fn propose(&mut self, block: BlockId, pol_round: Option<Round>, out: &mut Vec<Effect>) {

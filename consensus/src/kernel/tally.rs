@@ -114,17 +114,17 @@ impl Tally {
             .filter_map(|(round, kind)| Some((*round, self.majority(*round, *kind)?)))
     }
 
-    /// The highest round that senders with more than a third of the power have reached, if beyond `now`.
-    pub(super) fn reached(&self, now: Round) -> Option<Round> {
+    /// The highest round that senders with more than a third of the power have reached, if it is not before `from`.
+    pub(super) fn reached(&self, from: Round) -> Option<Round> {
         let mut last: BTreeMap<ValidatorIndex, Round> = BTreeMap::new();
         let mut saw = |sender, round: Round| {
             let entry = last.entry(sender).or_insert(round);
             *entry = round.max(*entry);
         };
-        for ((round, _), votes) in self.votes.range((now.next(), VoteKind::Prevote)..) {
+        for ((round, _), votes) in self.votes.range((from, VoteKind::Prevote)..) {
             votes.keys().for_each(|sender| saw(*sender, *round));
         }
-        for (round, (sender, _)) in self.proposals.range(now.next()..) {
+        for (round, (sender, _)) in self.proposals.range(from..) {
             saw(*sender, *round);
         }
         let mut senders: Vec<(Round, ValidatorIndex)> =

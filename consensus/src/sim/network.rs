@@ -1,7 +1,7 @@
 //! The event loop: a queue ordered by virtual time, and the two promises watched on the way.
 
 use super::{
-    byzantine::{Behaviour, Hand},
+    byzantine::{Behaviour, Hand, Puppet},
     keys::test_keys,
     node::{CrashPoint, Node, SimPool},
     rng::Rng,
@@ -16,13 +16,16 @@ use crate::{
     params::Params,
     signer::Signer,
     tx::TxBytes,
-    vote::VoteKind,
+    vote::{Vote, VoteKind},
+    wal::{self, WalRecord},
 };
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
 };
-use tender_wire::{BlockId, Digest, Height, PublicKey, Round, Tag, TimeMs, encode, hash};
+use tender_wire::{
+    BlockId, Digest, Height, PublicKey, Round, Tag, TimeMs, Wire, decode, encode, hash,
+};
 
 /// What kind of network.
 #[derive(Clone, Debug)]
@@ -33,12 +36,17 @@ pub struct SimConfig {
     pub powers: Vec<u64>,
     /// Nodes without a vote, after the validators.
     pub followers: usize,
+    /// Validators run a second time, with the same key and a disk of their own, by nodes after the followers. Both copies count as Byzantine,
+    /// though each by itself does nothing wrong (Twins, arXiv 2004.10617).
+    pub twins: Vec<usize>,
     /// Delay of a message, from and up to, in milliseconds; differing delays reorder.
     pub delay_ms: (u64, u64),
     /// Messages lost, in percent. Questions and answers are lost too.
     pub loss_percent: u64,
     /// Messages delivered twice, in percent.
     pub duplicate_percent: u64,
+    /// Messages with one bit flipped, in percent. What no longer decodes is lost; the rest comes from nobody.
+    pub corrupt_percent: u64,
     /// Whether nodes pass on what they accept, as gossip does.
     pub relay: bool,
     /// Whether every block is due (see [`Toy::endless`]).
@@ -55,9 +63,11 @@ impl Default for SimConfig {
             seed: 0,
             powers: vec![1; 4],
             followers: 0,
+            twins: Vec::new(),
             delay_ms: (5, 50),
             loss_percent: 0,
             duplicate_percent: 0,
+            corrupt_percent: 0,
             relay: false,
             endless: true,
             downtime_ms: 700,
@@ -74,6 +84,8 @@ impl Default for SimConfig {
 
 /// How often each node is told [`Input::Tick`].
 const TICK_MS: u64 = 500;
+/// The sender of what the wire has damaged.
+const NOBODY: usize = usize::MAX;
 
 enum Event {
     Deliver {
@@ -109,6 +121,30 @@ enum Event {
     },
 }
 
+impl Event {
+    /// Whom it happens to.
+    fn node(&self) -> usize {
+        match self {
+            Event::Deliver { to, .. } | Event::Ask { to, .. } | Event::Answer { to, .. } => *to,
+            Event::Timer { node, .. }
+            | Event::Tick { node }
+            | Event::Transaction { node, .. }
+            | Event::Restart { node } => *node,
+        }
+    }
+}
+
+/// A message that came to a running node, or that an honest node said itself.
+#[derive(Clone, Debug)]
+pub struct Delivered {
+    /// The node.
+    pub to: usize,
+    /// The message.
+    pub message: Message,
+    /// Whether the node took it in.
+    pub accepted: bool,
+}
+
 /// One slot a validator may fill once.
 type Slot = (PublicKey, Height, Round, Option<VoteKind>);
 
@@ -123,7 +159,13 @@ pub struct Sim<A: Application = Toy> {
     rng: Rng,
     /// Group of each node; messages pass only within a group.
     groups: Vec<usize>,
+    /// One-way links that are down.
+    cuts: BTreeSet<(usize, usize)>,
     committed: BTreeMap<Height, BlockId>,
+    /// Heights at which honest nodes decided differently, if that is allowed to happen.
+    forks: Option<BTreeSet<Height>>,
+    /// What nodes heard, and honest ones said, if that is recorded.
+    delivered: Option<Vec<Delivered>>,
     signed: BTreeMap<Slot, Digest>,
     rejections: Vec<(usize, usize, Verdict)>,
     trace: Digest,
@@ -146,10 +188,16 @@ impl<A: Application> Sim<A> {
     /// A network over any application whose genesis set is [`super::keys::test_validators`] of the configured powers, starting at `start`.
     pub fn with_application(app: Arc<A>, config: SimConfig, start: TimeMs) -> Self {
         let validators = config.powers.len();
-        let count = validators + config.followers;
+        let originals = validators + config.followers;
+        let count = originals + config.twins.len();
+        let validator = |i: usize| match i.checked_sub(originals) {
+            Some(twin) => config.twins.get(twin).copied(),
+            None => (i < validators).then_some(i),
+        };
         let node = |i: usize| Node {
             app: Arc::clone(&app),
-            signer: (i < validators).then(|| {
+            validator: validator(i),
+            signer: validator(i).map(|i| {
                 let make =
                     move || -> Box<dyn Signer> { Box::new(test_keys(validators).swap_remove(i)) };
                 Box::new(make) as Box<dyn Fn() -> Box<dyn Signer>>
@@ -158,12 +206,15 @@ impl<A: Application> Sim<A> {
             pool: Arc::new(SimPool::default()),
             log: Vec::new(),
             store: Vec::new(),
+            executed: None,
             crash: None,
             writes: 0,
             life: 0,
             byzantine: None,
             halted: None,
             skew: 0,
+            paused_until: 0,
+            deaf: false,
         };
         let mut sim = Sim {
             nodes: (0..count).map(node).collect(),
@@ -173,7 +224,10 @@ impl<A: Application> Sim<A> {
             start,
             rng: Rng::new(config.seed),
             groups: vec![0; count],
+            cuts: BTreeSet::new(),
             committed: BTreeMap::new(),
+            forks: None,
+            delivered: None,
             signed: BTreeMap::new(),
             rejections: Vec::new(),
             trace: Digest::ZERO,
@@ -184,13 +238,20 @@ impl<A: Application> Sim<A> {
             let first = sim.rng.below(TICK_MS);
             sim.schedule(first, Event::Tick { node });
         }
+        for twin in originals..count {
+            sim.corrupt(twin, Puppet);
+            sim.corrupt(sim.config.twins[twin - originals], Puppet);
+        }
         sim
     }
 
     /// Puts validator `node` into wrong hands.
     pub fn corrupt(&mut self, node: usize, behaviour: impl Behaviour + 'static) {
+        let Some(validator) = self.nodes[node].validator else {
+            panic!("node {node} is no validator");
+        };
         let hand = Hand {
-            key: test_keys(self.config.powers.len()).swap_remove(node),
+            key: test_keys(self.config.powers.len()).swap_remove(validator),
             chain: self.nodes[node].app.genesis().chain,
         };
         self.nodes[node].byzantine = Some((Box::new(behaviour), hand));
@@ -211,9 +272,84 @@ impl<A: Application> Sim<A> {
         }
     }
 
-    /// Joins all groups again.
+    /// Takes down the way from one node to another; the way back stays.
+    pub fn cut(&mut self, from: usize, to: usize) {
+        self.cuts.insert((from, to));
+    }
+
+    /// Takes down every way to and from a node.
+    pub fn clog(&mut self, node: usize) {
+        for other in 0..self.nodes.len() {
+            self.cut(node, other);
+            self.cut(other, node);
+        }
+    }
+
+    /// Restores every way to and from a node that was [cut](Self::cut).
+    pub fn unclog(&mut self, node: usize) {
+        self.cuts.retain(|(from, to)| *from != node && *to != node);
+    }
+
+    /// Joins all groups again, and restores every way.
     pub fn heal(&mut self) {
         self.groups.fill(0);
+        self.cuts.clear();
+    }
+
+    /// Lets a node stand still, as a stopped process does: what comes meanwhile, timers included, waits for it.
+    pub fn pause(&mut self, node: usize, ms: u64) {
+        self.nodes[node].paused_until = self.now_ms.saturating_add(ms);
+    }
+
+    /// Makes a node ignore transactions gossiped to it, and propose none of them.
+    pub fn deafen(&mut self, node: usize) {
+        self.nodes[node].deaf = true;
+    }
+
+    /// Makes a Byzantine node forget what it has done at its height, its lock included: it restarts from a log with nothing but a beginning.
+    pub fn forget(&mut self, node: usize) {
+        assert!(self.nodes[node].byzantine.is_some(), "honest nodes do not");
+        let scan = wal::scan(&self.nodes[node].log);
+        let records = scan.map(|scan| scan.records).unwrap_or_default();
+        let start = |record: &&WalRecord| matches!(record, WalRecord::Start { .. });
+        self.nodes[node].log = records
+            .iter()
+            .rev()
+            .find(start)
+            .map_or_else(Vec::new, wal::frame);
+        self.crash(node);
+        self.restart(node);
+    }
+
+    /// Lets honest nodes decide differently from here on, for tests of what happens then.
+    pub fn allow_forks(&mut self) {
+        self.forks = Some(BTreeSet::new());
+    }
+
+    /// Heights at which honest nodes decided differently.
+    pub fn forks(&self) -> Vec<Height> {
+        self.forks.iter().flatten().copied().collect()
+    }
+
+    /// Records every message heard from here on, and what honest nodes say.
+    pub fn record(&mut self) {
+        self.delivered = Some(Vec::new());
+    }
+
+    /// What was recorded, in order.
+    pub fn delivered(&self) -> &[Delivered] {
+        self.delivered.as_deref().unwrap_or_default()
+    }
+
+    /// Every vote an honest node heard or cast.
+    pub fn votes_heard(&self) -> BTreeSet<Vote> {
+        let heard = self.delivered().iter().filter(|d| self.is_honest(d.to));
+        heard
+            .filter_map(|delivered| match &delivered.message {
+                Message::Vote(vote) => Some((**vote).clone()),
+                _ => None,
+            })
+            .collect()
     }
 
     /// Stops a node at once; what it has written stays.
@@ -358,8 +494,13 @@ impl<A: Application> Sim<A> {
         self.now_ms
     }
 
+    /// Whether a node is an honest one.
+    pub fn is_honest(&self, node: usize) -> bool {
+        self.nodes[node].byzantine.is_none()
+    }
+
     fn honest(&self) -> impl Iterator<Item = usize> + '_ {
-        (0..self.nodes.len()).filter(|n| self.nodes[*n].byzantine.is_none())
+        (0..self.nodes.len()).filter(|n| self.is_honest(*n))
     }
 
     fn now(&self) -> TimeMs {
@@ -367,6 +508,18 @@ impl<A: Application> Sim<A> {
     }
 
     fn handle(&mut self, event: Event) {
+        let until = self.nodes[event.node()].paused_until;
+        if until > self.now_ms {
+            return self.schedule(until - self.now_ms, event);
+        }
+        if let Event::Deliver { from, to, .. }
+        | Event::Ask { from, to, .. }
+        | Event::Answer { from, to, .. } = &event
+            && *from != NOBODY
+            && !self.connected(*from, *to)
+        {
+            return; // the link broke under way
+        }
         match event {
             Event::Deliver { from, to, message } => {
                 if self.is_own_echo(to, &message) {
@@ -380,27 +533,40 @@ impl<A: Application> Sim<A> {
                 if self.config.relay && verdict == Some(Verdict::Accept) {
                     self.relay(to, from, &message);
                 }
+                if let Some(verdict) = &verdict {
+                    self.note_delivery(to, message, *verdict == Verdict::Accept);
+                }
                 self.note_rejection(to, from, verdict);
             }
             Event::Ask { from, to, request } => {
-                let Some(response) = self.answer(to, &request) else {
+                let Some(response) = self.answer(from, to, &request) else {
                     return;
                 };
-                self.transmit(to, from, |from, to| Event::Answer {
+                self.transmit(to, from, &response, |from, to, response| Event::Answer {
                     from,
                     to,
                     request: request.clone(),
-                    response: response.clone(),
+                    response,
                 });
             }
             Event::Answer {
                 from,
                 to,
                 request,
-                response,
+                mut response,
             } => {
-                if self.nodes[to].byzantine.is_some() {
-                    return; // it would meet its own lies
+                if let (Some((_, hand)), Response::Votes(bundle)) =
+                    (&self.nodes[to].byzantine, &mut response)
+                {
+                    let key = hand.key.public(); // it would meet its own lies
+                    bundle.votes.retain(|vote| vote.validator != key);
+                    bundle.proposals.retain(|p| p.validator != key);
+                }
+                if let Response::Votes(bundle) = &response {
+                    let votes = bundle.votes.iter().cloned().map(Box::new);
+                    for vote in votes.collect::<Vec<_>>() {
+                        self.note_delivery(to, Message::Vote(vote), false);
+                    }
                 }
                 let peer = Peer(from as u64);
                 let verdict = self.step(
@@ -426,6 +592,7 @@ impl<A: Application> Sim<A> {
                 self.schedule(TICK_MS, Event::Tick { node });
                 self.step(node, Input::Tick);
             }
+            Event::Transaction { node, .. } if self.nodes[node].deaf => {}
             Event::Transaction { node, transaction } => {
                 self.nodes[node].pool.add(transaction);
                 self.step(node, Input::Work);
@@ -453,9 +620,9 @@ impl<A: Application> Sim<A> {
         }
     }
 
-    fn answer(&self, node: usize, request: &Request) -> Option<Response> {
+    fn answer(&mut self, asker: usize, node: usize, request: &Request) -> Option<Response> {
         let engine = self.nodes[node].engine.as_ref()?;
-        engine.answer(request).or_else(|| match request {
+        let honest = engine.answer(request).or_else(|| match request {
             Request::Blocks(from) => {
                 let skip = usize::try_from(from.0.saturating_sub(1)).unwrap_or(usize::MAX);
                 let range = self.nodes[node].store.iter().skip(skip);
@@ -464,7 +631,11 @@ impl<A: Application> Sim<A> {
                 ))
             }
             _ => None,
-        })
+        })?;
+        match &mut self.nodes[node].byzantine {
+            Some((behaviour, hand)) => behaviour.answer(asker, request, honest, hand),
+            None => Some(honest),
+        }
     }
 
     fn step(&mut self, node: usize, input: Input) -> Option<Verdict> {
@@ -541,6 +712,7 @@ impl<A: Application> Sim<A> {
         let message = message.into_inner();
         if self.nodes[node].byzantine.is_none() {
             self.watch_signature(&message);
+            self.note_delivery(node, message.clone(), true);
         }
         self.trace = hash(
             Tag::Seed,
@@ -559,13 +731,17 @@ impl<A: Application> Sim<A> {
                 None => vec![message.clone()],
             };
             for message in messages {
-                self.transmit(node, to, |from, to| Event::Deliver {
-                    from,
-                    to,
-                    message: message.clone(),
-                });
+                self.deliver(node, to, &message);
             }
         }
+    }
+
+    fn deliver(&mut self, from: usize, to: usize, message: &Message) {
+        self.transmit(from, to, message, |from, to, message| Event::Deliver {
+            from,
+            to,
+            message,
+        });
     }
 
     fn relay(&mut self, node: usize, source: usize, message: &Message) {
@@ -573,11 +749,7 @@ impl<A: Application> Sim<A> {
             return;
         }
         for to in (0..self.nodes.len()).filter(|to| *to != node && *to != source) {
-            self.transmit(node, to, |from, to| Event::Deliver {
-                from,
-                to,
-                message: message.clone(),
-            });
+            self.deliver(node, to, message);
         }
     }
 
@@ -592,29 +764,54 @@ impl<A: Application> Sim<A> {
             if n >= from { n + 1 } else { n }
         });
         if to < self.nodes.len() {
-            self.transmit(from, to, |from, to| Event::Ask {
+            self.transmit(from, to, &request, |from, to, request| Event::Ask {
                 from,
                 to,
-                request: request.clone(),
+                request,
             });
         }
     }
 
-    /// Puts an event on the wire: lost, late, twice.
-    fn transmit(&mut self, from: usize, to: usize, event: impl Fn(usize, usize) -> Event) {
+    /// Puts an event on the wire: lost, late, twice, damaged.
+    fn transmit<T: Wire + Clone>(
+        &mut self,
+        from: usize,
+        to: usize,
+        content: &T,
+        event: impl Fn(usize, usize, T) -> Event,
+    ) {
         if !self.connected(from, to) || self.rng.chance(self.config.loss_percent) {
             return;
         }
         let delay = self.delay();
-        self.schedule(delay, event(from, to));
+        if self.config.corrupt_percent > 0 && self.rng.chance(self.config.corrupt_percent) {
+            // A question keeps its sender: the answer must find the way back.
+            let sender = if T::NAME == Request::NAME {
+                from
+            } else {
+                NOBODY
+            };
+            if let Some(damaged) = self.flip_a_bit(content) {
+                self.schedule(delay, event(sender, to, damaged));
+            }
+        } else {
+            self.schedule(delay, event(from, to, content.clone()));
+        }
         if self.rng.chance(self.config.duplicate_percent) {
             let delay = self.delay();
-            self.schedule(delay, event(from, to));
+            self.schedule(delay, event(from, to, content.clone()));
         }
     }
 
-    fn connected(&self, a: usize, b: usize) -> bool {
-        self.groups[a] == self.groups[b]
+    fn flip_a_bit<T: Wire>(&mut self, content: &T) -> Option<T> {
+        let mut bytes = encode(content);
+        let at = self.rng.below(bytes.len() as u64 * 8) as usize;
+        bytes[at / 8] ^= 1 << (at % 8);
+        decode(&bytes).ok()
+    }
+
+    fn connected(&self, from: usize, to: usize) -> bool {
+        self.groups[from] == self.groups[to] && !self.cuts.contains(&(from, to))
     }
 
     fn delay(&mut self) -> u64 {
@@ -628,8 +825,20 @@ impl<A: Application> Sim<A> {
         self.queue.insert((at, self.sequence), event);
     }
 
+    fn note_delivery(&mut self, to: usize, message: Message, accepted: bool) {
+        if let Some(delivered) = &mut self.delivered {
+            delivered.push(Delivered {
+                to,
+                message,
+                accepted,
+            });
+        }
+    }
+
     fn note_rejection(&mut self, by: usize, of: usize, verdict: Option<Verdict>) {
-        if let Some(verdict @ Verdict::Reject(_)) = verdict {
+        if let Some(verdict @ Verdict::Reject(_)) = verdict
+            && of != NOBODY
+        {
             self.rejections.push((by, of, verdict));
         }
     }
@@ -640,11 +849,16 @@ impl<A: Application> Sim<A> {
             return;
         }
         let first = *self.committed.entry(height).or_insert(block);
-        assert_eq!(
-            first, block,
-            "seed {}: fork at height {height}",
-            self.config.seed
-        );
+        match &mut self.forks {
+            Some(forks) if first != block => {
+                forks.insert(height);
+            }
+            _ => assert_eq!(
+                first, block,
+                "seed {}: fork at height {height}",
+                self.config.seed
+            ),
+        }
     }
 
     fn watch_signature(&mut self, message: &Message) {

@@ -64,6 +64,8 @@ pub enum Kept {
     Nothing,
     /// The first half of its bytes (for a stored block: nothing).
     Half,
+    /// The first so many 256ths of its bytes (for a stored block: nothing).
+    Part(u8),
     /// All of it; the crash comes right after.
     All,
 }
@@ -80,6 +82,8 @@ pub struct CrashPoint {
 /// One peer.
 pub(super) struct Node<A: Application> {
     pub(super) app: Arc<A>,
+    /// The validator it runs as; `None`: a follower.
+    pub(super) validator: Option<usize>,
     /// Makes a fresh signer for each start; `None`: a follower.
     pub(super) signer: Option<Box<dyn Fn() -> Box<dyn Signer>>>,
     pub(super) engine: Option<Engine<A>>,
@@ -88,6 +92,8 @@ pub(super) struct Node<A: Application> {
     pub(super) log: Vec<u8>,
     /// The block store's durable content.
     pub(super) store: Vec<CommittedBlock>,
+    /// How much of the store was executed when it last started, and the state then: only what came since is executed again.
+    pub(super) executed: Option<(usize, ChainState<A::State>)>,
     pub(super) crash: Option<CrashPoint>,
     /// Durable writes so far.
     pub(super) writes: usize,
@@ -97,18 +103,24 @@ pub(super) struct Node<A: Application> {
     pub(super) halted: Option<HaltReason>,
     /// Milliseconds this peer's clock is ahead.
     pub(super) skew: i64,
+    /// Stands still until then.
+    pub(super) paused_until: u64,
+    /// Transactions do not reach it by gossip.
+    pub(super) deaf: bool,
 }
 
 impl<A: Application> Node<A> {
-    /// Starts from what the disk holds: re-executes the store, replays the log.
+    /// Starts from what the disk holds: executes the store, replays the log.
     pub(super) fn start(&mut self, now: TimeMs) -> Vec<Effect<A>> {
-        let mut chain = ChainState::genesis(&*self.app);
-        for committed in &self.store {
+        let genesis = || (0, ChainState::genesis(&*self.app));
+        let (executed, mut chain) = self.executed.clone().unwrap_or_else(genesis);
+        for committed in &self.store[executed..] {
             match chain.apply(&*self.app, &committed.block) {
                 Ok(applied) => chain = applied.chain,
                 Err(error) => panic!("a stored block does not execute: {error}"),
             }
         }
+        self.executed = Some((self.store.len(), chain.clone()));
         let scan = match wal::scan(&self.log) {
             Ok(scan) => scan,
             Err(error) => panic!("a crash must not look like damage: {error}"),
@@ -143,6 +155,7 @@ impl<A: Application> Node<A> {
             None => (bytes.len(), true),
             Some(Kept::All) => (bytes.len(), false),
             Some(Kept::Half) => (bytes.len() / 2, false),
+            Some(Kept::Part(n)) => (bytes.len() * usize::from(n) / 256, false),
             Some(Kept::Nothing) => (0, false),
         };
         // Replacing an obsolete log is atomic (a new file, renamed): only whole.

@@ -3,7 +3,7 @@
 use tender_consensus::{
     engine::{HaltReason, Refusal, Verdict},
     message::{Message, Request, Response},
-    sim::{CrashPoint, Kept, Sim, SimConfig},
+    sim::{CrashPoint, Kept, Sim, SimConfig, byzantine::Puppet},
     vote::{Vote, VoteKind},
     wal,
 };
@@ -104,6 +104,7 @@ fn evidence_for_the_next_height_never_puts_the_log_ahead_of_the_store() {
                 powers: vec![7, 1, 1, 1],
                 ..SimConfig::default()
             });
+            sim.corrupt(1, Puppet);
             assert!(sim.run_until(60_000, |s| s.height(0) >= 1));
             let (chain, next) = (sim.chain(0).unwrap().chain, Height(sim.height(0) + 2));
             let mut offender = tender_consensus::sim::keys::test_keys(4).swap_remove(1);
@@ -117,6 +118,54 @@ fn evidence_for_the_next_height_never_puts_the_log_ahead_of_the_store() {
             assert!(sim.run_until(60_000, |s| s.halted(0).is_some() || s.all_at(next.0 + 4)));
             assert_eq!(sim.halted(0), None, "{kept:?} after {after}");
         }
+    }
+}
+
+/// P2: every pair of crashes: in one of the first writes, and again in one of the writes after the restart, each leaving nothing, some or all of
+/// what was being written. The simulator watches that nothing is signed twice; the node comes back with what it had decided.
+#[test]
+fn a_second_crash_while_recovering_from_the_first_loses_nothing() {
+    for after in 0..10 {
+        for again in 0..4 {
+            for (kept, left) in [
+                (Kept::All, Kept::Nothing),
+                (Kept::Part(30 + 20 * after as u8), Kept::All),
+                (Kept::Half, Kept::Part(200)),
+            ] {
+                let mut sim = Sim::new(SimConfig {
+                    seed: after as u64,
+                    downtime_ms: 1 + 130 * again as u64,
+                    ..SimConfig::default()
+                });
+                sim.crash_at(0, CrashPoint { after, kept });
+                let what = format!("{kept:?} after {after}, {left:?} after {again} more");
+                assert!(sim.run_until(30_000, |s| s.engine(0).is_none() && s.writes(0) > after));
+                let height = sim.height(0);
+                let kept = left;
+                sim.crash_at(0, CrashPoint { after: again, kept });
+                assert!(sim.run_until(100_000, |s| s.all_at(height + 4)), "{what}");
+                assert_eq!(sim.halted(0), None, "{what}");
+            }
+        }
+    }
+}
+
+/// P3: an append of which any part survives, in the middle of a frame too.
+#[test]
+fn any_prefix_of_an_append_recovers() {
+    for part in (0..=255).step_by(15) {
+        let mut sim = Sim::new(SimConfig {
+            seed: part,
+            ..SimConfig::default()
+        });
+        let kept = Kept::Part(part as u8);
+        for after in [1, 2, 4] {
+            sim.crash_at(1, CrashPoint { after, kept });
+            sim.run_for(1_500);
+        }
+        let height = sim.height(0);
+        assert!(sim.run_until(60_000, |s| s.all_at(height + 3)), "{part}");
+        assert_eq!(sim.halted(1), None, "{part}");
     }
 }
 

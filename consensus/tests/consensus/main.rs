@@ -7,13 +7,19 @@
     clippy::arithmetic_side_effects
 )]
 
+mod accountability;
 mod agreement;
+mod bodies;
 mod byzantine;
 mod certificates;
 mod faults;
+mod idle;
 mod limits;
 mod messages;
+mod network;
+mod proposers;
 mod replay;
 mod soak;
 mod sync;
 mod validity;
+mod voters;
