@@ -379,7 +379,8 @@ fn t5_a_degenerate_key_or_an_insecure_setup_is_not_registered_by_vote() {
     sound.version = 2;
     assert_eq!(vote(&scenario, sound.clone()), Ok(()));
     // alpha 32, then beta, gamma and delta of 64 bytes each.
-    let degenerate: [(&str, fn(&mut Vec<u8>)); 3] = [
+    type Damage = fn(&mut Vec<u8>);
+    let degenerate: [(&str, Damage); 3] = [
         ("forged by anyone", |vk| vk.copy_within(160..224, 96)),
         ("identity", |vk| {
             vk[96..160].fill(0);

@@ -221,8 +221,11 @@ impl Town {
     }
 }
 
+/// Its name, what the refusal says, and how it is told.
+type ClearingLie = (&'static str, &'static str, fn(&mut CompactBlock));
+
 /// Lies told where an auction clears.
-fn clearing_lies() -> VecDeque<(&'static str, &'static str, fn(&mut CompactBlock))> {
+fn clearing_lies() -> VecDeque<ClearingLie> {
     fn edit(block: &mut CompactBlock, change: impl FnOnce(&mut Vec<Witness>)) {
         let mut witness: AuctionWitness = decode(&block.annex.witnesses[0]).unwrap();
         change(&mut witness.classes);

@@ -130,7 +130,7 @@ impl World {
     }
 
     /// Steps until the next block is the closing block.
-    fn to_the_close(&mut self) {
+    fn until_the_close(&mut self) {
         let Phase::Bidding { closes } = self.scenario.state.auction(&self.auction).unwrap().phase
         else {
             panic!("bidding")
@@ -173,7 +173,7 @@ fn t10_evidence_that_falls_before_or_in_the_closing_block_suspends_the_bid() {
             let mut world = world();
             let award = world.fallen(how);
             if blocks_before == 0 {
-                world.to_the_close();
+                world.until_the_close();
             }
             world.fell(how);
             world.scenario.step();
@@ -208,7 +208,7 @@ fn t10_evidence_that_falls_after_the_closing_block_fails_the_win() {
         for when in ["after the close", "after clearing", "after accepting"] {
             let mut world = world();
             let award = world.fallen(how);
-            world.to_the_close();
+            world.until_the_close();
             world.scenario.step();
             let mut expected = Vec::new();
             if when != "after the close" {

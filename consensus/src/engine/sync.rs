@@ -335,12 +335,12 @@ impl<A: Application> Engine<A> {
         if let Err(error) = certificate.verify(&chain.chain, &chain.validators, (height, id)) {
             return Ok(Err(error.into()));
         }
-        let forgotten = self.forgotten(&certificate);
+        let elsewhere = self.signed_elsewhere(&certificate);
         match chain.apply(&*self.app, &block) {
             Ok(applied) => {
                 // The block is final whoever signed it; it is what comes next that must not be signed.
                 self.commit(block, certificate, applied)?;
-                forgotten.map_or(Ok(Ok(())), Err)
+                elsewhere.map_or(Ok(Ok(())), Err)
             }
             Err(error) => Err(HaltReason::DecidedInvalid {
                 height,
@@ -352,7 +352,7 @@ impl<A: Application> Engine<A> {
 
     /// A certificate of this height that carries our precommit, though this process knows of none: the log was lost or is an older copy, or the
     /// key is in use elsewhere.
-    fn forgotten(&self, certificate: &CommitCertificate) -> Option<HaltReason> {
+    fn signed_elsewhere(&self, certificate: &CommitCertificate) -> Option<HaltReason> {
         let (me, key) = self.live.me.zip(self.key)?;
         let round = certificate.round();
         let signers = certificate.precommits(&self.chain.validators).ok()?;

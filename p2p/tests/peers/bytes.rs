@@ -54,7 +54,7 @@ async fn every_damaged_document_is_answered_with_a_reason() {
     KeyFile::create(&home.key(KeyKind::Agent), KeyKind::Agent, None).unwrap();
     let genesis = genesis("documents", 1);
     let mut config = config(&genesis, dir.path(), vec![]);
-    config.agent = Some(home.root().to_owned());
+    config.home = Some(home.root().to_owned());
     let node = Node::start(config, validator_keys(0)).await.unwrap();
     let token = std::fs::read_to_string(home.api_token()).unwrap();
     let shown: &'static str = format!("Bearer {}", token.trim()).leak();
