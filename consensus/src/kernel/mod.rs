@@ -232,7 +232,10 @@ impl Kernel {
         match (kind, self.step) {
             (TimeoutKind::Propose, Step::Propose) => self.vote(VoteKind::Prevote, None, out), // L57–L60
             (TimeoutKind::Prevote, Step::Prevote) => self.vote(VoteKind::Precommit, None, out), // L61–L64
-            (TimeoutKind::Precommit, Step::Propose | Step::Prevote | Step::Precommit) => {
+            // The last round there is never ends: begun again, it would be voted in again.
+            (TimeoutKind::Precommit, Step::Propose | Step::Prevote | Step::Precommit)
+                if self.round < self.round.next() =>
+            {
                 self.start_round(self.round.next(), out); // L65–L67
             }
             _ => {}
@@ -267,7 +270,9 @@ impl Kernel {
 
     /// L55–L56: more than a third is in a later round.
     fn skip(&mut self, out: &mut Vec<Effect>) -> bool {
-        let Some(round) = self.tally.reached(self.round.next()) else {
+        // After the last round there is, `next` gives that round again.
+        let later = self.tally.reached(self.round.next());
+        let Some(round) = later.filter(|round| *round > self.round) else {
             return false;
         };
         self.start_round(round, out);

@@ -727,3 +727,39 @@ fn future_rounds_are_bounded_per_sender() {
     }
     assert_eq!(format!("{kernel:?}").len(), size);
 }
+
+/// B8, B23: more than a third can name the last round there is. It is entered once, never left, and voted in once, whatever expires.
+#[test]
+fn the_last_round_is_entered_once_and_never_begun_again() {
+    let mut kernel = kernel(Some(3), &[1; 4]);
+    let last = u32::MAX;
+    let mut out = Vec::new();
+    kernel.step(Input::Start, &mut out);
+    out.clear();
+    for input in votes(PV, last, &[0, 1], None) {
+        kernel.step(input, &mut out);
+    }
+    assert_eq!(kernel.round(), Round(last));
+    let begun = out
+        .iter()
+        .filter(|e| **e == waits(TimeoutKind::Propose, last));
+    assert_eq!(begun.count(), 1);
+    out.clear();
+    for kind in [
+        TimeoutKind::Propose,
+        TimeoutKind::Precommit,
+        TimeoutKind::Propose,
+        TimeoutKind::Prevote,
+        TimeoutKind::Precommit,
+        TimeoutKind::Propose,
+    ] {
+        kernel.step(expired(kind, last), &mut out);
+    }
+    let cast = out.iter().filter(|e| matches!(e, Effect::Vote { .. }));
+    assert!(cast.count() <= 2, "{out:?}");
+    assert!(!out.contains(&casts(PV, last, Some(A))));
+    let prevotes = out
+        .iter()
+        .filter(|e| matches!(e, Effect::Vote { kind: PV, .. }));
+    assert_eq!(prevotes.count(), 1, "{out:?}");
+}
