@@ -283,6 +283,7 @@ fn copies_of_a_vote_of_the_next_height_take_no_room() {
 /// B3: a validator that forgets its lock, again and again, is one of the f that do not matter.
 #[test]
 fn a_validator_that_forgets_its_lock_is_harmless() {
+    let mut forgotten = 0;
     for seed in 0..6 {
         let mut sim = Sim::new(SimConfig {
             seed,
@@ -293,23 +294,23 @@ fn a_validator_that_forgets_its_lock_is_harmless() {
         });
         sim.corrupt(3, Puppet);
         let mut rng = Rng::new(seed);
-        let mut locked = 0;
         for _ in 0..40 {
             let is_locked = |s: &Sim| s.engine(3).is_some_and(|e| e.locked().is_some());
             if sim.run_until(3_000, is_locked) {
                 sim.run_for(rng.below(30));
-                locked += 1;
+                forgotten += 1;
                 sim.forget(3);
                 sim.run_for(1);
             }
         }
-        assert!(locked > 20, "seed {seed}: it had something to forget");
         let height = sim.height(0);
         assert!(
             sim.run_until(100_000, |s| s.all_at(height + 3)),
             "seed {seed}"
         );
     }
+    // A few times each: then a certificate shows it a precommit it has forgotten, and its own engine halts it.
+    assert!(forgotten > 6, "{forgotten}");
 }
 
 /// B3, B21: a validator whose messages are all slightly wrong, differently for everyone.
