@@ -525,7 +525,7 @@ limits! {
         crate::api::door::GRACE, "ms a connection has for its request, or for more of its answer, while others wait": "it makes way";
             "a burst of clients who mean to speak is not turned away"; slow_bodies_and_deaf_clients_make_way_too.
         crate::api::door::IDLE, "ms between an answer and the next head, or of a stream that cannot be written to": "the connection is closed";
-            "neither silence nor dripping bytes may hold a place"; a_connection_lives_as_long_as_it_answers.
+            "neither silence nor dripping bytes may hold a place"; a_connection_lives_as_long_as_it_is_answered.
         crate::api::door::ANSWER_WITHIN, "ms to take an answer, and more for a long one": "the connection is closed";
             "an answer that nobody reads is memory"; an_answer_that_is_not_read_is_not_kept.
         crate::api::guard::KEPT_BODY_BYTES, "bytes of a body after which a connection is kept": "the connection is closed after its answer";
