@@ -15,21 +15,27 @@ use std::{
     cell::RefCell,
     collections::{BTreeMap, VecDeque},
     rc::Rc,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 use tender_auction::{
     clearing::Witness,
     genesis::{Genesis, GenesisValidator},
-    market::{Market, MarketState, Phase, duties, witness::AuctionWitness},
+    market::{
+        ExecutionError, Market, MarketState, Phase, ProofClaim, ProofVerifier, Refusal,
+        RememberingVerifier, bids::AHEAD, duties, execute::MAX_BLOCK_BIDS, witness::AuctionWitness,
+    },
     outcome::{EntryOutcome, OutcomeRecord, UnitOutcome, outcome_root},
     scenario::{
-        ISSUERS, OPENER, Plan, START, Scenario, amounts, attributes, class, genesis, key, spec,
-        task,
+        ISSUERS, OPENER, Plan, START, Scenario, amounts, attributes, class, genesis, key,
+        resources_keys, spec, task,
     },
     seal::{Reveal, SealSeed},
     transaction::{Action, SealRevealTx, Transaction},
 };
-use tender_circuits::{Credential, Evidence, asset_of};
+use tender_circuits::{Credential, Evidence, IssuerMask, asset_of, verify::VerifyError};
 use tender_consensus::{
     application::{Application, Payload},
     block::{Block, CompactBlock},
@@ -202,11 +208,15 @@ impl Town {
         Transaction::Bid(Box::new(bid))
     }
 
+    /// What a market that has seen nothing says to a lie.
     fn judge(&self, lie: &CompactBlock) -> BlockError {
-        let market = Market::new(validators()).unwrap(); // one that has seen nothing
-        let mut chain = ChainState::genesis(&market);
+        self.judged_by(&Market::new(validators()).unwrap(), lie)
+    }
+
+    fn judged_by(&self, market: &Market, lie: &CompactBlock) -> BlockError {
+        let mut chain = ChainState::genesis(market);
         for committed in &self.sim.blocks(0)[..lie.header.height.0 as usize - 1] {
-            chain = chain.apply(&market, &committed.block).unwrap().chain;
+            chain = chain.apply(market, &committed.block).unwrap().chain;
         }
         let block = Block {
             header: lie.header.clone(),
@@ -217,7 +227,7 @@ impl Town {
                 .collect(),
             annex: lie.annex.clone(),
         };
-        chain.apply(&market, &block).map(|_| ()).unwrap_err()
+        chain.apply(market, &block).map(|_| ()).unwrap_err()
     }
 }
 
@@ -500,4 +510,107 @@ fn every_lie_of_a_proposer_is_refused_by_the_market_and_the_next_block_is_right(
     // What was lied about came out right: every auction cleared, and paid what the market says.
     let wins = town.scenario.state.awards().count();
     assert!(wins > 0 && (0..4).all(|n| town.sim.halted(n).is_none()));
+}
+
+/// The real verifier, counting the proofs it is asked about.
+#[derive(Default)]
+struct Counting {
+    real: RememberingVerifier,
+    proofs: AtomicUsize,
+}
+
+impl ProofVerifier for Counting {
+    fn verify(&self, claim: &ProofClaim) -> Result<(), VerifyError> {
+        self.proofs.fetch_add(1, Ordering::Relaxed);
+        self.real.verify(claim)
+    }
+
+    fn verify_all(&self, claims: &[&ProofClaim]) -> Vec<Result<(), VerifyError>> {
+        self.proofs.fetch_add(claims.len(), Ordering::Relaxed);
+        self.real.verify_all(claims)
+    }
+}
+
+/// L2, T27, B5: a block of as many bids as it may hold, with as many proofs as they may show, all of them bad. It costs a validator a few of
+/// them, the verdict names the first, whoever judges and whatever it has seen before; and the height is decided a round later.
+#[test]
+fn a_block_full_of_bad_proofs_costs_a_few_of_them_and_one_round() {
+    let mut town = Town::new();
+    let mut full = None;
+    while full.is_none() || town.sim.height(0) < full.unwrap() {
+        town.advance(|town, height| {
+            if town.auctions.is_empty() {
+                live(town, height);
+            } else if full.is_none() && height.0 % LIARS_TURN == 0 {
+                full = Some(height.0);
+                fill_with_bad_proofs(town, height);
+            }
+        });
+    }
+    let lies = town.forged.all();
+    let lie = &lies[0];
+    let height = lie.header.height;
+    assert_eq!((lies.len(), Some(height.0)), (1, full));
+    let decided = &town.sim.blocks(0)[height.0 as usize - 1];
+    assert_eq!(decided.certificate.round(), Round(1));
+    assert_ne!(decided.block.id(), lie.header.id());
+
+    let is_bad = |hash: &TxHash| {
+        let Ok(Transaction::Bid(bid)) = Transaction::from_bytes(town.known[hash].bytes()) else {
+            return false;
+        };
+        bid.content.evidences.len() == ISSUERS.len()
+    };
+    let bad = lie.transactions.iter().filter(|hash| is_bad(hash)).count();
+    assert_eq!(bad, MAX_BLOCK_BIDS);
+    let first = lie.transactions.iter().position(is_bad).unwrap();
+    let verifier = Arc::new(Counting::default());
+    let judge: Arc<dyn ProofVerifier> = Arc::clone(&verifier) as _;
+    let market = Market::with_verifier(validators(), judge).unwrap();
+    for _ in 0..2 {
+        let before = verifier.proofs.load(Ordering::Relaxed);
+        let error = town.judged_by(&market, lie);
+        let type_id = resources_keys().1.id();
+        let refusal = Refusal::InvalidProof { type_id };
+        let named = ExecutionError::Transaction {
+            index: first,
+            refusal,
+        };
+        assert_eq!(error, BlockError::Execution(named.to_string()));
+        let cost = verifier.proofs.load(Ordering::Relaxed) - before;
+        assert!(cost <= AHEAD + 1, "{cost} proofs");
+    }
+    assert!((0..4).all(|n| town.sim.halted(n).is_none()));
+}
+
+/// Bids that differ in their asset, each showing the same proof of something else once for every issuer. Only the liar has them: nobody else's
+/// pool takes bids whose proofs are bad.
+fn fill_with_bad_proofs(town: &mut Town, height: Height) {
+    let plan = town.plan("proven");
+    let credential = town.credential.clone().unwrap();
+    let model = town.scenario.bid(&plan, &credential).content;
+    let (chain, signer) = (town.state().chain(), key("proven"));
+    (0..LIAR).for_each(|honest| town.sim.deafen(honest));
+    let mut hashes = Vec::new();
+    for n in 0..MAX_BLOCK_BIDS {
+        let mut content = model.clone();
+        content.asset = asset_of(&format!("machine {n}"));
+        let Evidence::Proof(mut proof) = model.evidences[0].clone() else {
+            panic!("a proof")
+        };
+        proof.asset = content.asset;
+        let shown = (0..ISSUERS.len()).map(|issuer| {
+            proof.issuers = IssuerMask(1 << issuer);
+            Evidence::Proof(proof.clone())
+        });
+        content.evidences = shown.collect();
+        let tx = Transaction::Bid(Box::new(content.sign(&chain, &signer)));
+        let tx = TxBytes::new(tx.to_bytes()).unwrap();
+        hashes.push(tx.hash());
+        town.known.insert(tx.hash(), tx.clone());
+        town.sim.submit(LIAR, tx);
+    }
+    town.tell(height, "bad proofs", "does not verify", move |block| {
+        block.transactions.extend(&hashes);
+    });
 }
