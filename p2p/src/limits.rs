@@ -388,17 +388,17 @@ limits! {
 
     Network "Connections, gossip and requests of peers" {
         crate::network::limits::MAX_CONNECTIONS, "connections of strangers": "the connection is refused";
-            "bounds what unread bytes can fill; peers named by id have places beside"; untested.
+            "bounds what unread bytes can fill; peers named by id have places beside"; connections_are_so_many_either_way_and_in_all.
         crate::network::limits::MAX_INCOMING, "connections strangers opened": "the connection is refused";
             "keeps room for those this peer chooses"; b20_reserved_peers_find_room_whatever_strangers_take.
         crate::network::limits::MAX_OUTGOING, "connections this peer opened": "the dial fails";
-            "enough for a mesh"; untested.
+            "enough for a mesh"; connections_are_so_many_either_way_and_in_all.
         crate::network::limits::MAX_HANDSHAKES, "handshakes strangers began": "the connection is refused";
             "each costs a key exchange and lives five seconds"; b20_reserved_peers_find_room_whatever_strangers_take.
         crate::network::limits::MAX_HANDSHAKES_PER_ADDRESS, "of those, from one address or /64": "the connection is refused";
             "one host keeps nobody else out"; b16_one_address_holds_few_handshakes.
         crate::network::limits::MAX_DIALS, "dials of strangers under way": "the dial fails";
-            "each costs a key exchange and lives five seconds"; untested.
+            "each costs a key exchange and lives five seconds"; dials_under_way_are_few_and_one_that_ends_makes_room.
         crate::network::limits::MAX_SHUT_OUT, "peers shut out at once": "the one whose time ends first is let in";
             "names are free: it keeps out who was caught, not who changes them"; a_peer_is_shut_out_for_its_time_and_the_memory_of_it_is_bounded.
         crate::network::limits::MAX_PER_PEER, "connections of one peer": "the connection is refused";
@@ -406,7 +406,7 @@ limits! {
         crate::network::limits::MAX_PER_ADDRESS, "connections from one address or /64": "the connection is refused";
             "an office behind one address, not a flood"; b17_many_identities_from_one_address.
         crate::network::gossip::COLOCATED_PEERS, "peers of one address in good standing": "their scores fall";
-            "identities are free, addresses less so"; untested.
+            "identities are free, addresses less so"; so_many_peers_of_one_address_are_in_good_standing_and_no_more.
         crate::network::topic::MAX_STATUS_BYTES, "bytes of a status message": "refused before it leaves; rejected on arrival, its sender scored";
             "a height, an id, and room for a proof of identity"; too_large_is_refused_before_it_leaves.
         crate::network::gossip::IDS_PER_CONTROL, "ids in one IHAVE or IWANT": "not advertised, not asked for";
@@ -426,13 +426,13 @@ limits! {
         crate::network::task::SLOW_DEADLINE, "ms a stranger may leave its messages untaken": "disconnected";
             "those that wait for it hold memory"; b13_away_for_many_heights_or_never_there_a_peer_catches_up_with_a_chain_that_goes_on.
         crate::network::gossip::QUEUE_PER_PEER, "messages waiting for a slow peer": "the peer misses it";
-            "a burst of a large set's votes"; untested.
-        crate::network::gossip::MAX_MESSAGES_PER_RPC, "messages taken from one packet": "the rest of the packet is dropped";
-            "honest peers send one"; untested.
+            "a burst of a large set's votes"; a_slow_peer_misses_what_its_queue_does_not_hold.
+        crate::network::gossip::MAX_MESSAGES_PER_RPC, "messages of one packet": "the packet is dropped and its stream closed";
+            "honest peers send one"; b19_a_packet_of_more_messages_than_one_carries_is_dropped_whole.
         crate::network::gossip::MEMORY_HEARTBEATS, "heartbeats of 400 ms a message can be judged": "the verdict comes too late: not forwarded";
-            "ten seconds, for a proof to be verified behind others"; untested.
+            "ten seconds, for a proof to be verified behind others"; a_verdict_that_comes_too_late_forwards_nothing.
         crate::network::gossip::DUPLICATE_MEMORY, "ms the same bytes are known": "carried again as new";
-            "longer than any message wanders"; untested.
+            "longer than any message wanders"; the_same_bytes_travel_once_until_they_are_forgotten.
         crate::network::outbox::MAX_AGE, "ms an own message waits for a first peer": "dropped";
             "rounds have passed, and status was said again"; bounded_in_count_bytes_and_age.
         crate::network::outbox::MAX_MESSAGES, "own messages waiting for a first peer": "the oldest is dropped";
@@ -454,59 +454,59 @@ limits! {
         crate::network::task::OUTBOUND_PER_PEER, "own questions to one peer at once": "not asked: busy";
             "each may bring an answer of 8 MiB"; one_peer_cannot_take_every_request_slot.
         crate::network::task::OUTBOUND, "own questions at once": "not asked: busy";
-            "each may bring an answer of 8 MiB"; untested.
+            "each may bring an answer of 8 MiB"; own_questions_are_so_many_at_once_and_one_more_is_not_asked.
         crate::network::REQUEST_TIMEOUT, "ms for an answer": "the question is over";
-            "8 MiB over a slow line"; untested.
+            "8 MiB over a slow line"; a_question_without_an_answer_is_over_in_its_time.
         crate::network::transport::HANDSHAKE_TIMEOUT, "ms of a handshake": "the connection is dropped";
             "strangers must not hold places by saying nothing"; b16_half_open_handshakes_are_shown_out_and_an_honest_dial_succeeds.
         crate::network::task::IDENTIFY_DEADLINE, "ms to say of which chain a peer is": "the connection is closed";
-            "a peer of no chain is no peer"; untested.
-        crate::network::transport::IDLE_TIMEOUT, "ms without any protocol": "the connection is closed";
-            "gossip keeps every peer's open"; untested.
+            "a peer of no chain is no peer"; who_does_not_say_of_which_chain_it_is_is_cut_off.
+        crate::network::transport::IDLE_TIMEOUT, "ms without any protocol but pings": "the connection is closed";
+            "gossip keeps every peer's open"; a_connection_that_no_protocol_uses_is_closed.
         crate::network::transport::PING_TIMEOUT, "ms for a ping's answer": "counts as a failed ping";
-            "generous, for a machine busy with proofs"; untested.
-        crate::network::task::PING_FAILURES, "failed pings in a row": "the connection is closed";
-            "one may be lost to a busy machine"; untested.
+            "generous, for a machine busy with proofs"; a_peer_that_leaves_pings_unanswered_is_cut_off_and_one_that_answers_is_not.
+        crate::network::task::PING_FAILURES, "failed pings in a row, beside a first": "the connection is closed";
+            "one may be lost to a busy machine, and libp2p does not tell of it"; a_peer_that_leaves_pings_unanswered_is_cut_off_and_one_that_answers_is_not.
         crate::network::muxer::STREAMS, "streams of a connection": "the connection is told to end";
             "gossip and ping four, kad and identify a few, requests sixteen"; b16_streams_nobody_ends_are_few.
         crate::network::muxer::CONNECTION_BYTES, "unread bytes of a yamux connection": "the sender waits";
             "the window yamux gives each stream, which never grows; with the connections, 1 GiB"; b15_no_window_grows_for_a_peer_that_answers_pings_late.
         crate::network::transport::REQUEST_STREAMS, "requests of a connection": "the stream is dropped";
-            "both directions, with room"; untested.
-        crate::network::transport::NEGOTIATING_STREAMS, "streams without a protocol yet": "the stream is dropped";
-            "agreeing takes one round trip"; untested.
+            "both directions, with room"; questions_beyond_those_a_connection_may_have_at_once_are_dropped.
+        crate::network::transport::NEGOTIATING_STREAMS, "streams without a protocol yet": "waits until one of those has one, or its time is up";
+            "agreeing takes one round trip"; b16_a_stream_beyond_those_without_a_protocol_waits_for_its_turn.
         crate::network::transport::EVENTS_PER_CONNECTION, "events of a connection waiting": "the connection waits";
             "back pressure"; unreachable("libp2p's own back pressure").
         crate::network::transport::QUIC_STREAM_BYTES, "unread bytes of a QUIC stream": "the sender waits";
-            "back pressure"; untested.
+            "back pressure"; unread_quic_makes_its_sender_wait.
         crate::network::transport::QUIC_CONNECTION_BYTES, "unread bytes of a QUIC connection": "the sender waits";
-            "back pressure; with the connections, 256 MiB"; untested.
+            "back pressure; with the connections, 256 MiB"; unread_quic_makes_its_sender_wait.
         crate::network::transport::KAD_PACKET_BYTES, "bytes of a kad message": "the stream is closed";
-            "20 peers with some addresses each"; untested.
+            "20 peers with some addresses each"; a_kad_message_is_so_long_and_no_longer.
         crate::network::address::MAX_ADDRESSES, "addresses kept of a peer": "not kept";
             "a few interfaces over two transports"; the_address_book_of_a_peer_is_bounded.
-        crate::network::bootstrap::MAX_BOOTSTRAP, "addresses to dial for ever": "the configuration is refused";
-            "more than a person writes"; untested.
+        crate::network::bootstrap::MAX_BOOTSTRAP, "addresses to dial for ever": "the peer does not start, and says so";
+            "more than a person writes"; more_bootstrap_addresses_than_are_dialled_are_refused.
         crate::network::bootstrap::MAX_PAUSE, "ms between two dials": "the pause grows no further";
             "a peer that comes back is found soon"; pauses_grow_to_a_cap_and_never_end.
         crate::network::bootstrap::MAX_PAUSE_LOCAL, "ms between two dials on loopback": "the pause grows no further";
             "an attempt costs nothing there"; pauses_grow_to_a_cap_and_never_end.
         crate::network::task::WANTED_PEERS, "peers this peer looks for": "no more are dialled";
-            "a mesh with room to choose"; untested.
+            "a mesh with room to choose"; known_peers_are_dialled_some_at_a_look_until_enough_are_connected.
         crate::network::task::WANTED_DIALLED, "of those, dialled by itself": "no more are dialled";
-            "who dials in may be one and the same"; untested.
+            "who dials in may be one and the same"; known_peers_are_dialled_some_at_a_look_until_enough_are_connected.
         crate::network::task::DIALS_PER_TICK, "known peers dialled every 200 ms": "waits for the next look";
-            "handshakes are work"; untested.
+            "handshakes are work"; known_peers_are_dialled_some_at_a_look_until_enough_are_connected.
         crate::network::task::MAX_BANNED, "banned peers": "not banned, and said so";
-            "a list for people, not a defence"; untested.
+            "a list for people, not a defence"; so_many_peers_are_banned_and_one_more_is_refused_and_stays.
         crate::network::task::AGENT_CHARS, "characters of what a peer says it runs": "cut";
-            "it is printed"; untested.
+            "it is printed"; what_a_peer_says_it_runs_is_cut_and_made_safe.
         crate::network::COMMAND_QUEUE, "commands waiting for the network": "the sender waits";
             "back pressure within the peer"; unreachable("a bounded channel: its sender waits").
         crate::network::EVENT_QUEUE, "events waiting for the node": "gossip is ignored, a question goes unanswered";
             "the network waits for nobody"; a_node_that_does_not_read_its_events_stalls_nobody.
         crate::network::LISTEN_TIMEOUT, "ms to bind an address": "the peer does not start, and says so";
-            "a socket that is not bound by then never will be"; untested.
+            "a socket that is not bound by then never will be"; an_address_that_is_not_bound_in_time_is_a_clear_error.
     }
 
     Api "The HTTP API" {

@@ -46,7 +46,15 @@ pub(super) async fn ban(
     State(api): State<Api>,
     Id(peer): Id<PeerId>,
 ) -> Result<StatusCode, Failure> {
-    api.shared.network.ban(peer).await;
+    api.shared.network.ban(peer).await.map_err(|error| {
+        let hint = "unban one that is: POST /v1/admin/peers/{id}/unban";
+        Failure::new(
+            StatusCode::CONFLICT,
+            "too_many_banned",
+            error.to_string(),
+            hint,
+        )
+    })?;
     Ok(StatusCode::NO_CONTENT)
 }
 

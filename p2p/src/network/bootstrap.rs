@@ -15,7 +15,7 @@ pub(crate) const MAX_PAUSE_LOCAL: Duration = Duration::from_secs(2);
 pub(crate) const MAX_PAUSE: Duration = Duration::from_secs(15);
 /// Pause after the address turned out to belong to another chain.
 const FOREIGN_PAUSE: Duration = Duration::from_secs(60);
-/// Addresses taken from the configuration; more than a person writes.
+/// Addresses of the configuration and the command line; more than a person writes.
 pub(crate) const MAX_BOOTSTRAP: usize = 256;
 
 /// The addresses to keep in touch with.
@@ -40,7 +40,6 @@ impl Bootstrap {
     pub(super) fn new(addresses: &[Multiaddr], now: Instant) -> Self {
         let entries = addresses
             .iter()
-            .take(MAX_BOOTSTRAP)
             .map(|address| {
                 let (address, peer) = split(address);
                 Entry {

@@ -6,6 +6,7 @@
 
 use super::{
     limits::Reserved,
+    times::Times,
     topic::{Names, Topic},
 };
 use libp2p::{
@@ -24,13 +25,14 @@ use std::{
 };
 
 /// Mesh upkeep and gossip about missed messages.
-const HEARTBEAT: Duration = Duration::from_millis(400);
+pub(super) const HEARTBEAT: Duration = Duration::from_millis(400);
 /// How long, in heartbeats, a message can be judged; after it a verdict comes too late. Ten seconds: ample for a proof to
 /// be verified behind a queue of others.
 pub(crate) const MEMORY_HEARTBEATS: usize = 25;
 /// Heartbeats during which a message is advertised to peers outside the mesh.
 const ADVERTISED_HEARTBEATS: usize = 5;
-/// How long the same bytes are not accepted or sent again. Longer than any message wanders.
+/// How long the same bytes are not accepted or sent again. Longer than any message wanders. gossipsub forgets when the next message comes: on a
+/// network where nobody says anything, it remembers for longer.
 pub(crate) const DUPLICATE_MEMORY: Duration = Duration::from_secs(60);
 /// Author, counter, topic, signature and framing of one message; gossipsub counts them on receipt, but not on sending.
 const MESSAGE_OVERHEAD_BYTES: usize = 512;
@@ -39,7 +41,7 @@ const MESSAGE_OVERHEAD_BYTES: usize = 512;
 const RPC_OVERHEAD_BYTES: usize = 16 << 10;
 /// Messages waiting for one slow peer, after which it misses some.
 pub(crate) const QUEUE_PER_PEER: usize = 512;
-/// Messages taken from one RPC; honest peers send one.
+/// Messages in one RPC; honest peers send one. A longer one is not read, and its stream is closed.
 pub(crate) const MAX_MESSAGES_PER_RPC: usize = 64;
 /// Ids of messages in one IHAVE or IWANT. gossipsub would put 5000 into one, 170 KB, and take 16 KiB of control messages: past 480 messages in
 /// two seconds, peers outside the mesh would break off their streams with each other. And so many promises broken at once by an honest peer
@@ -67,6 +69,7 @@ pub(super) fn behaviour(
     identity: &Keypair,
     names: &Names,
     reserved: &Reserved,
+    times: &Times,
 ) -> Result<Gossip, String> {
     let mut config = ConfigBuilder::default();
     let largest = Topic::ALL
@@ -80,11 +83,11 @@ pub(super) fn behaviour(
         .validation_mode(ValidationMode::Strict)
         .message_id_fn(message_id)
         .max_transmit_size(largest.saturating_add(RPC_OVERHEAD_BYTES))
-        .heartbeat_initial_delay(HEARTBEAT)
-        .heartbeat_interval(HEARTBEAT)
+        .heartbeat_initial_delay(times.heartbeat)
+        .heartbeat_interval(times.heartbeat)
         .history_length(MEMORY_HEARTBEATS)
         .history_gossip(ADVERTISED_HEARTBEATS)
-        .duplicate_cache_time(DUPLICATE_MEMORY)
+        .duplicate_cache_time(times.duplicates)
         .mesh_outbound_min(2)
         .mesh_n_low(5)
         .mesh_n(8)
@@ -179,5 +182,69 @@ fn score_thresholds() -> PeerScoreThresholds {
         graylist_threshold: GRAYLIST,
         accept_px_threshold: 1000.0,
         opportunistic_graft_threshold: 1.0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::limits::MAX_PER_ADDRESS, *};
+    use libp2p::{
+        Multiaddr, PeerId,
+        core::ConnectedPoint,
+        swarm::{ConnectionId, FromSwarm, NetworkBehaviour as _, behaviour::ConnectionEstablished},
+    };
+    use tender_wire::ChainId;
+
+    /// A peer that dialled in.
+    fn enter(gossip: &mut Gossip, number: usize, from: &str) -> PeerId {
+        let (peer, id) = (PeerId::random(), ConnectionId::new_unchecked(number));
+        let (local, remote): (Multiaddr, Multiaddr) = (Multiaddr::empty(), from.parse().unwrap());
+        let _ = gossip
+            .handle_established_inbound_connection(id, peer, &local, &remote)
+            .unwrap();
+        let endpoint = ConnectedPoint::Listener {
+            local_addr: local,
+            send_back_addr: remote,
+        };
+        gossip.on_swarm_event(FromSwarm::ConnectionEstablished(ConnectionEstablished {
+            peer_id: peer,
+            connection_id: id,
+            endpoint: &endpoint,
+            failed_addresses: &[],
+            other_established: 0,
+        }));
+        peer
+    }
+
+    /// B17: many peers of one address lose their standing, and are heard still as long as `limits` lets so many in.
+    #[tokio::test]
+    async fn so_many_peers_of_one_address_are_in_good_standing_and_no_more() {
+        let home: Multiaddr = format!("/ip4/7.7.7.7/tcp/1/p2p/{}", PeerId::random())
+            .parse()
+            .unwrap();
+        let mut gossip = behaviour(
+            &Keypair::generate_ed25519(),
+            &Names::new(&ChainId([1; 32])),
+            &Reserved::of(&[home]),
+            &Times::default(),
+        )
+        .unwrap();
+        let mut numbers = 0..;
+        let mut crowd = |gossip: &mut Gossip, size: usize, from: &str| {
+            let numbers = numbers.by_ref().take(size);
+            let crowd = numbers.map(|number| enter(gossip, number, from));
+            crowd.collect::<Vec<_>>()
+        };
+        let office = "/ip4/9.9.9.9/tcp/1";
+        let mut peers = crowd(&mut gossip, COLOCATED_PEERS.into(), office);
+        assert!(peers.iter().all(|p| gossip.peer_score(p) == Some(0.0)));
+        peers.extend(crowd(&mut gossip, 1, office));
+        assert!(peers.iter().all(|p| gossip.peer_score(p) < Some(0.0)));
+        peers.extend(crowd(&mut gossip, MAX_PER_ADDRESS - peers.len(), office));
+        assert!(peers.iter().all(|p| gossip.peer_score(p) > Some(GRAYLIST)));
+        for exempt in ["/ip4/127.0.0.1/tcp/1", "/ip4/7.7.7.7/tcp/5555"] {
+            let peers = crowd(&mut gossip, MAX_PER_ADDRESS, exempt);
+            assert!(peers.iter().all(|p| gossip.peer_score(p) == Some(0.0)));
+        }
     }
 }

@@ -73,7 +73,7 @@ pub(super) struct Reserved {
 impl Reserved {
     pub(super) fn of(bootstrap: &[Multiaddr]) -> Self {
         let mut reserved = Reserved::default();
-        for address in bootstrap.iter().take(super::bootstrap::MAX_BOOTSTRAP) {
+        for address in bootstrap {
             if let Some(Protocol::P2p(peer)) = address.iter().last() {
                 reserved.peers.insert(peer);
                 reserved.ips.extend(ip_of(address));
@@ -320,7 +320,7 @@ impl NetworkBehaviour for Limits {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use libp2p::core::ConnectedPoint;
+    use libp2p::{core::ConnectedPoint, swarm::DialError};
 
     /// The limits of a peer, and the connections made to it so far.
     struct Door {
@@ -363,15 +363,52 @@ mod tests {
                     local_addr: local,
                     send_back_addr: remote,
                 };
-                let established = ConnectionEstablished {
-                    peer_id: peer,
-                    connection_id: id,
-                    endpoint: &endpoint,
-                    failed_addresses: &[],
-                    other_established: 0,
+                self.hold(id, peer, endpoint);
+            }
+            ok
+        }
+
+        fn hold(&mut self, id: ConnectionId, peer: PeerId, endpoint: ConnectedPoint) {
+            let established = ConnectionEstablished {
+                peer_id: peer,
+                connection_id: id,
+                endpoint: &endpoint,
+                failed_addresses: &[],
+                other_established: 0,
+            };
+            self.limits
+                .on_swarm_event(FromSwarm::ConnectionEstablished(established));
+        }
+
+        /// Begins to dial a peer; the dial's number if it may be.
+        fn dial(&mut self, peer: PeerId) -> Option<ConnectionId> {
+            self.next += 1;
+            let id = ConnectionId::new_unchecked(self.next);
+            let begun = self.limits.handle_pending_outbound_connection(
+                id,
+                Some(peer),
+                &[],
+                Endpoint::Dialer,
+            );
+            begun.ok().map(|_| id)
+        }
+
+        /// Dials a peer, which answers; whether the connection is kept.
+        fn reach(&mut self, peer: PeerId) -> bool {
+            let id = self.dial(peer).expect("few dials are under way");
+            let address = Multiaddr::empty();
+            let (role_override, port_use) = (Endpoint::Dialer, PortUse::New);
+            let ok = self
+                .limits
+                .handle_established_outbound_connection(id, peer, &address, role_override, port_use)
+                .is_ok();
+            if ok {
+                let endpoint = ConnectedPoint::Dialer {
+                    address,
+                    role_override,
+                    port_use,
                 };
-                self.limits
-                    .on_swarm_event(FromSwarm::ConnectionEstablished(established));
+                self.hold(id, peer, endpoint);
             }
             ok
         }
@@ -429,6 +466,54 @@ mod tests {
         assert!(!door.enter("/ip4/7.7.7.7/tcp/5555", friend));
         assert!(!door.enter("/ip4/7.7.7.7/tcp/5555", PeerId::random()));
         assert!(!door.enter("/ip4/6.6.6.6/tcp/1", PeerId::random()));
+    }
+
+    /// B20: those who dial in leave room for those dialled, those dialled for those who dial in, and both are so many.
+    #[test]
+    fn connections_are_so_many_either_way_and_in_all() {
+        let friend = PeerId::random();
+        let address: Multiaddr = format!("/ip4/7.7.7.7/tcp/1/p2p/{friend}").parse().unwrap();
+        let from = |i: usize| format!("/ip4/20.0.0.{i}/tcp/9");
+        let filled = |inbound: usize, outbound: usize| {
+            let mut door = Door::new(std::slice::from_ref(&address));
+            for i in 0..inbound {
+                assert!(door.enter(&from(i), PeerId::random()));
+            }
+            for _ in 0..outbound {
+                assert!(door.reach(PeerId::random()));
+            }
+            door
+        };
+        let mut door = filled(0, MAX_OUTGOING);
+        assert!(!door.reach(PeerId::random()), "dialled one more");
+        assert!(door.enter(&from(200), PeerId::random()));
+
+        for inbound in [MAX_INCOMING, MAX_CONNECTIONS - MAX_OUTGOING] {
+            let mut door = filled(inbound, MAX_CONNECTIONS - inbound);
+            assert!(!door.enter(&from(200), PeerId::random()), "one more");
+            assert!(!door.reach(PeerId::random()), "one more");
+            assert!(door.reach(friend), "the owner's have places beside");
+        }
+    }
+
+    #[test]
+    fn dials_under_way_are_few_and_one_that_ends_makes_room() {
+        let friend = PeerId::random();
+        let address: Multiaddr = format!("/ip4/7.7.7.7/tcp/1/p2p/{friend}").parse().unwrap();
+        let mut door = Door::new(&[address]);
+        let dials: Vec<_> = (0..1000)
+            .filter_map(|_| door.dial(PeerId::random()))
+            .collect();
+        assert_eq!(dials.len(), MAX_DIALS);
+        assert!(door.dial(friend).is_some());
+        let failed = DialFailure {
+            peer_id: None,
+            error: &DialError::Aborted,
+            connection_id: dials[0],
+        };
+        door.limits.on_swarm_event(FromSwarm::DialFailure(failed));
+        assert!(door.dial(PeerId::random()).is_some());
+        assert!(door.dial(PeerId::random()).is_none());
     }
 
     #[test]

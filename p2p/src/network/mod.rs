@@ -21,6 +21,7 @@
 //! | `limits` | connections in all, per address, of those with reserved places; who is shut out |
 //! | `places`, `meter` | what one peer may take of the node's time |
 //! | `address` | which claimed addresses we would dial |
+//! | `times` | how long things may take |
 //! | `bootstrap`, `outbox` | dialling for ever; messages nobody could be sent yet |
 //! | `task` | the loop |
 
@@ -34,6 +35,7 @@ pub(crate) mod muxer;
 pub(crate) mod outbox;
 pub(crate) mod places;
 pub(crate) mod task;
+mod times;
 pub(crate) mod topic;
 pub(crate) mod transport;
 
@@ -46,11 +48,13 @@ pub use topic::Topic;
 pub use transport::REQUEST_TIMEOUT;
 
 use crate::metrics::Metrics;
+use bootstrap::MAX_BOOTSTRAP;
 use libp2p::{Multiaddr, PeerId, gossipsub::MessageId, identity::Keypair};
 use std::time::Duration;
-use task::{Command, Task};
+use task::{Command, MAX_BANNED, Task};
 use tender_consensus::{engine::Durable, message::Message};
 use tender_wire::{ChainId, encode};
+use times::Times;
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// Commands that wait for the task.
@@ -164,6 +168,9 @@ pub enum NetworkError {
         /// The system's reason.
         reason: String,
     },
+    /// Too many addresses to dial for ever.
+    #[error("{0} bootstrap addresses, at most {MAX_BOOTSTRAP} are dialled")]
+    Bootstrap(usize),
     /// A part of libp2p refused its settings.
     #[error("the network could not be set up: {0}")]
     Setup(String),
@@ -210,6 +217,11 @@ pub enum RequestError {
     Stopped,
 }
 
+/// A peer could not be banned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not banned: {MAX_BANNED} peers are, and no more can be")]
+pub struct TooManyBanned;
+
 /// Starts networks.
 #[derive(Debug)]
 pub struct Network;
@@ -219,15 +231,26 @@ impl Network {
     /// handle is dropped or [`NetworkHandle::shutdown`] is called.
     ///
     /// # Errors
-    /// [`NetworkError`] if an address cannot be listened on.
+    /// [`NetworkError`] if an address cannot be listened on, or more than 256 are to be dialled.
     pub async fn start(
         config: NetworkConfig,
         identity: &Keypair,
     ) -> Result<(NetworkHandle, mpsc::Receiver<NetworkEvent>), NetworkError> {
+        Self::start_with(config, identity, Times::default()).await
+    }
+
+    async fn start_with(
+        config: NetworkConfig,
+        identity: &Keypair,
+        times: Times,
+    ) -> Result<(NetworkHandle, mpsc::Receiver<NetworkEvent>), NetworkError> {
+        if config.bootstrap.len() > MAX_BOOTSTRAP {
+            return Err(NetworkError::Bootstrap(config.bootstrap.len()));
+        }
         let names = topic::Names::new(&config.chain);
         let reserved = limits::Reserved::of(&config.bootstrap);
         let mut swarm =
-            transport::swarm(identity, &names, reserved).map_err(NetworkError::Setup)?;
+            transport::swarm(identity, &names, reserved, &times).map_err(NetworkError::Setup)?;
         let listen = task::listen(&mut swarm, &config.listen, LISTEN_TIMEOUT).await?;
 
         let (commands_tx, commands) = mpsc::channel(COMMAND_QUEUE);
@@ -235,7 +258,7 @@ impl Network {
         let (peers_tx, peers) = watch::channel(Vec::new());
         let (listen_tx, listen) = watch::channel(listen);
         let local = *swarm.local_peer_id();
-        let task = Task::new(swarm, names, &config, events, peers_tx, listen_tx);
+        let task = Task::new(swarm, names, &config, times, events, peers_tx, listen_tx);
         tokio::spawn(task.run(commands));
         let handle = NetworkHandle {
             local,
@@ -338,8 +361,17 @@ impl NetworkHandle {
     }
 
     /// Drops every connection to a peer and refuses new ones, until [`Self::unban`].
-    pub async fn ban(&self, peer: PeerId) {
-        self.send(Command::Ban(peer)).await;
+    ///
+    /// # Errors
+    /// [`TooManyBanned`] if as many are, and it is not one of them.
+    pub async fn ban(&self, peer: PeerId) -> Result<(), TooManyBanned> {
+        let (reply, banned) = oneshot::channel();
+        self.send(Command::Ban(peer, reply)).await;
+        // A network that is stopped connects to nobody.
+        match banned.await {
+            Ok(false) => Err(TooManyBanned),
+            Ok(true) | Err(_) => Ok(()),
+        }
     }
 
     /// Lets a banned peer connect again, and one that was shut out.

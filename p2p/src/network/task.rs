@@ -10,8 +10,9 @@ use super::{
     meter::{Meter, Rate},
     outbox::Outbox,
     places::{Place, Share},
+    times::Times,
     topic::Names,
-    transport::{Protocols, ProtocolsEvent, REQUEST_TIMEOUT},
+    transport::{Protocols, ProtocolsEvent},
 };
 use crate::metrics::{Direction, GossipOutcome, Metrics, RequestOutcome};
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
@@ -25,7 +26,7 @@ use libp2p::{
     request_response::{
         self, InboundRequestId, Message, OutboundFailure, OutboundRequestId, ResponseChannel,
     },
-    swarm::{ConnectionId, DialError, SwarmEvent, dial_opts::DialOpts},
+    swarm::{ConnectionId, DialError, NetworkBehaviour, SwarmEvent, dial_opts::DialOpts},
 };
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -70,7 +71,7 @@ pub(crate) const OUTBOUND_PER_PEER: usize = 4;
 pub(crate) const OUTBOUND: usize = 16;
 /// Peers that can be banned at once: a list for people, not a defence.
 pub(crate) const MAX_BANNED: usize = 4096;
-/// Failed pings in a row that end a connection.
+/// Failed pings in a row that end a connection, beside a first that libp2p keeps to itself.
 pub(crate) const PING_FAILURES: u32 = 2;
 /// Characters kept of what a peer says it runs.
 pub(crate) const AGENT_CHARS: usize = 64;
@@ -97,7 +98,8 @@ pub(super) enum Command {
         data: Vec<u8>,
         reply: Reply,
     },
-    Ban(PeerId),
+    /// Answers whether the peer is banned now.
+    Ban(PeerId, oneshot::Sender<bool>),
     Unban(PeerId),
     ShutOut(PeerId, Duration),
     Dial(Multiaddr),
@@ -106,8 +108,8 @@ pub(super) enum Command {
 }
 
 /// Binds every address and waits until the system has named the ports.
-pub(super) async fn listen(
-    swarm: &mut Swarm<Protocols>,
+pub(super) async fn listen<B: NetworkBehaviour>(
+    swarm: &mut Swarm<B>,
     addresses: &[Multiaddr],
     timeout: Duration,
 ) -> Result<Vec<Multiaddr>, NetworkError> {
@@ -203,6 +205,7 @@ type Answer = (ResponseChannel<Vec<u8>>, Option<Vec<u8>>);
 pub(super) struct Task {
     swarm: Swarm<Protocols>,
     names: Names,
+    times: Times,
     metrics: Metrics,
     events: mpsc::Sender<NetworkEvent>,
     /// Connects and disconnects that did not fit the event queue yet; at most two per peer, see `lifecycle`.
@@ -228,6 +231,7 @@ impl Task {
         swarm: Swarm<Protocols>,
         names: Names,
         config: &NetworkConfig,
+        times: Times,
         events: mpsc::Sender<NetworkEvent>,
         peers_tx: watch::Sender<Vec<PeerInfo>>,
         listen_tx: watch::Sender<Vec<Multiaddr>>,
@@ -235,6 +239,7 @@ impl Task {
         Task {
             swarm,
             names,
+            times,
             metrics: config.metrics.clone(),
             events,
             backlog: VecDeque::new(),
@@ -286,15 +291,8 @@ impl Task {
             }
             Command::Report(id, verdict) => self.report(&id, verdict),
             Command::Request { peer, data, reply } => self.ask(peer, data, reply),
-            Command::Ban(peer) => {
-                let banned = &mut self.swarm.behaviour_mut().banned;
-                if banned.blocked_peers().len() < MAX_BANNED {
-                    banned.block_peer(peer);
-                    self.forget_addresses(&peer);
-                    tracing::info!(%peer, "banned");
-                } else {
-                    tracing::warn!(%peer, "not banned: {MAX_BANNED} peers are, unban some first");
-                }
+            Command::Ban(peer, reply) => {
+                let _ = reply.send(self.ban(peer));
             }
             Command::Unban(peer) => {
                 let behaviour = self.swarm.behaviour_mut();
@@ -310,6 +308,19 @@ impl Task {
         }
     }
 
+    /// Whether there was room among the banned, or it is one of them.
+    fn ban(&mut self, peer: PeerId) -> bool {
+        let banned = &mut self.swarm.behaviour_mut().banned;
+        let listed = banned.blocked_peers();
+        if listed.len() >= MAX_BANNED {
+            return listed.contains(&peer);
+        }
+        banned.block_peer(peer);
+        self.forget_addresses(&peer);
+        tracing::info!(%peer, "banned");
+        true
+    }
+
     fn on_tick(&mut self) {
         let now = Instant::now();
         let peers = &self.peers;
@@ -322,7 +333,7 @@ impl Task {
             .peers
             .iter()
             .filter(|(_, p)| {
-                p.agent.is_none() && now.saturating_duration_since(p.since) > IDENTIFY_DEADLINE
+                p.agent.is_none() && now.saturating_duration_since(p.since) > self.times.identify
             })
             .map(|(id, _)| *id)
             .collect();
@@ -572,8 +583,9 @@ impl Task {
             return;
         }
         self.serving.insert(id, from);
+        let patience = self.times.request;
         let answered = async move {
-            let answer = tokio::time::timeout(REQUEST_TIMEOUT, answer).await;
+            let answer = tokio::time::timeout(patience, answer).await;
             (channel, answer.ok().and_then(Result::ok))
         };
         self.answers.push(answered.boxed());
@@ -894,4 +906,151 @@ fn printable(text: &str) -> String {
             }
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{LISTEN_TIMEOUT, limits::Reserved, transport},
+        *,
+    };
+    use libp2p::{
+        Transport,
+        core::{
+            Endpoint,
+            muxing::StreamMuxerBox,
+            transport::{self as transports, ListenerId, PortUse, TransportError, TransportEvent},
+        },
+        identity::Keypair,
+        swarm::dummy,
+    };
+    use std::{
+        future::Pending,
+        io,
+        pin::Pin,
+        task::{Context, Poll},
+    };
+    use tender_wire::ChainId;
+
+    /// A system that is asked for addresses and names none.
+    struct Nameless;
+
+    impl Transport for Nameless {
+        type Output = (PeerId, StreamMuxerBox);
+        type Error = io::Error;
+        type ListenerUpgrade = Pending<io::Result<Self::Output>>;
+        type Dial = Self::ListenerUpgrade;
+
+        fn listen_on(
+            &mut self,
+            _: ListenerId,
+            _: Multiaddr,
+        ) -> Result<(), TransportError<io::Error>> {
+            Ok(())
+        }
+
+        fn remove_listener(&mut self, _: ListenerId) -> bool {
+            false
+        }
+
+        fn dial(
+            &mut self,
+            address: Multiaddr,
+            _: transports::DialOpts,
+        ) -> Result<Self::Dial, TransportError<io::Error>> {
+            Err(TransportError::MultiaddrNotSupported(address))
+        }
+
+        fn poll(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<TransportEvent<Self::ListenerUpgrade, io::Error>> {
+            Poll::Pending
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_address_that_is_not_bound_in_time_is_a_clear_error() {
+        let config = libp2p::swarm::Config::with_tokio_executor();
+        let mut swarm = Swarm::new(Nameless.boxed(), dummy::Behaviour, PeerId::random(), config);
+        let everywhere = "/ip4/0.0.0.0/tcp/0".parse().unwrap();
+        let start = tokio::time::Instant::now();
+        let error = listen(&mut swarm, &[everywhere], LISTEN_TIMEOUT).await;
+        let error = error.unwrap_err().to_string();
+        assert!(
+            error.contains("/ip4/0.0.0.0/tcp/0: not bound in time"),
+            "{error}"
+        );
+        assert!(start.elapsed() >= LISTEN_TIMEOUT);
+    }
+
+    /// A task that is not run: what it does is what the test makes it do.
+    fn task() -> Task {
+        let config = NetworkConfig {
+            chain: ChainId([1; 32]),
+            listen: vec![],
+            bootstrap: vec![],
+            metrics: Metrics::new(),
+        };
+        let names = Names::new(&config.chain);
+        let (identity, times) = (Keypair::generate_ed25519(), Times::default());
+        let swarm = transport::swarm(&identity, &names, Reserved::default(), &times).unwrap();
+        Task::new(
+            swarm,
+            names,
+            &config,
+            times,
+            mpsc::channel(1).0,
+            watch::channel(Vec::new()).0,
+            watch::channel(Vec::new()).0,
+        )
+    }
+
+    fn connect(task: &mut Task, number: usize, by_us: bool) {
+        let address: Multiaddr = "/ip4/127.0.0.1/tcp/9".parse().unwrap();
+        let endpoint = if by_us {
+            ConnectedPoint::Dialer {
+                address,
+                role_override: Endpoint::Dialer,
+                port_use: PortUse::New,
+            }
+        } else {
+            ConnectedPoint::Listener {
+                local_addr: address.clone(),
+                send_back_addr: address,
+            }
+        };
+        let id = ConnectionId::new_unchecked(number);
+        task.on_connected(PeerId::random(), id, endpoint);
+    }
+
+    /// B20: peers are looked for until there are enough of them, and enough that this peer chose.
+    #[tokio::test]
+    async fn known_peers_are_dialled_some_at_a_look_until_enough_are_connected() {
+        for (by_us, by_them, looks) in [
+            (0, 0, true),
+            (WANTED_DIALLED, WANTED_PEERS - WANTED_DIALLED - 1, true),
+            (WANTED_DIALLED, WANTED_PEERS - WANTED_DIALLED, false),
+            (WANTED_DIALLED - 1, WANTED_PEERS, true),
+            (WANTED_DIALLED, WANTED_PEERS, false),
+            (WANTED_PEERS - 1, 0, true),
+            (WANTED_PEERS, 0, false),
+        ] {
+            let mut task = task();
+            for _ in 0..50 {
+                let address = "/ip4/127.0.0.1/tcp/9".parse().unwrap();
+                let kad = &mut task.swarm.behaviour_mut().kad;
+                kad.add_address(&PeerId::random(), address);
+            }
+            for number in 0..by_us + by_them {
+                connect(&mut task, number, number < by_us);
+            }
+            let now = Instant::now();
+            for look in 1..=3 {
+                task.dial_known(now);
+                let dialled = if looks { look * DIALS_PER_TICK } else { 0 };
+                assert_eq!(task.dialled.len(), dialled, "{by_us} and {by_them}");
+            }
+        }
+    }
 }

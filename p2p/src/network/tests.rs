@@ -2,8 +2,21 @@
 
 use super::*;
 use crate::metrics::{Direction, GossipLabels, GossipOutcome, RequestLabels, RequestOutcome};
-use libp2p::multiaddr::Protocol::P2p;
-use std::time::Instant;
+use futures::{AsyncRead, AsyncReadExt as _, AsyncWrite, StreamExt as _};
+use libp2p::{
+    StreamProtocol, Swarm, SwarmBuilder, gossipsub, identify,
+    multiaddr::Protocol::P2p,
+    noise, ping, request_response,
+    swarm::{NetworkBehaviour, SwarmEvent, behaviour::toggle::Toggle},
+};
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Instant,
+};
 use tokio::time::{sleep, timeout};
 
 const CHAIN: ChainId = ChainId([1; 32]);
@@ -21,25 +34,39 @@ struct Node {
     metrics: Metrics,
 }
 
+fn config(chain: ChainId, listen: &[&str], bootstrap: Vec<Multiaddr>) -> NetworkConfig {
+    NetworkConfig {
+        chain,
+        listen: listen.iter().map(|a| a.parse().unwrap()).collect(),
+        bootstrap,
+        metrics: Metrics::new(),
+    }
+}
+
 async fn start_with(
     chain: ChainId,
     key: &Keypair,
     listen: &[&str],
     bootstrap: Vec<Multiaddr>,
 ) -> Node {
-    let metrics = Metrics::new();
-    let config = NetworkConfig {
-        chain,
-        listen: listen.iter().map(|a| a.parse().unwrap()).collect(),
-        bootstrap,
-        metrics: metrics.clone(),
-    };
-    let (handle, events) = Network::start(config, key).await.unwrap();
+    let config = config(chain, listen, bootstrap);
+    start_config(config, key, Times::default()).await
+}
+
+async fn start_config(config: NetworkConfig, key: &Keypair, times: Times) -> Node {
+    let metrics = config.metrics.clone();
+    let (handle, events) = Network::start_with(config, key, times).await.unwrap();
     Node {
         handle,
         events,
         metrics,
     }
+}
+
+/// One that listens, and whose times are shorter.
+async fn start_hasty(times: Times, bootstrap: Vec<Multiaddr>) -> Node {
+    let config = config(CHAIN, &[TCP], bootstrap);
+    start_config(config, &Keypair::generate_ed25519(), times).await
 }
 
 async fn start(listen: &[&str], bootstrap: Vec<Multiaddr>) -> Node {
@@ -339,7 +366,7 @@ async fn a_banned_peer_is_dropped_and_stays_out_until_unbanned() {
     let mut a = start(&[], vec![b.address()]).await;
     assert_eq!(b.connected().await, a.id());
     a.connected().await;
-    b.handle.ban(a.id()).await;
+    b.handle.ban(a.id()).await.unwrap();
     assert_eq!(b.disconnected().await, a.id());
     a.disconnected().await;
     // It keeps dialling, and is refused each time.
@@ -489,12 +516,7 @@ async fn a_taken_port_is_a_clear_error() {
     let b = start(&[QUIC], vec![]).await;
     for taken in [a.address(), b.address()] {
         let taken: Multiaddr = taken.iter().filter(|p| !matches!(p, P2p(_))).collect();
-        let config = NetworkConfig {
-            chain: CHAIN,
-            listen: vec![taken.clone()],
-            bootstrap: vec![],
-            metrics: Metrics::new(),
-        };
+        let config = config(CHAIN, &[&taken.to_string()], vec![]);
         let error = Network::start(config, &Keypair::generate_ed25519())
             .await
             .unwrap_err();
@@ -513,4 +535,398 @@ async fn own_address_in_the_bootstrap_list_does_no_harm() {
     let node = start_with(CHAIN, &key, &[&listen.to_string()], both).await;
     sleep(Duration::from_millis(700)).await;
     assert!(node.handle.peers().is_empty());
+}
+
+#[tokio::test]
+async fn more_bootstrap_addresses_than_are_dialled_are_refused() {
+    let many = |count| vec!["/ip4/127.0.0.1/tcp/1".parse().unwrap(); count];
+    start(&[], many(MAX_BOOTSTRAP)).await;
+    let config = config(CHAIN, &[], many(MAX_BOOTSTRAP + 1));
+    let error = Network::start(config, &Keypair::generate_ed25519()).await;
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("257 bootstrap addresses"), "{error}");
+}
+
+#[tokio::test]
+async fn so_many_peers_are_banned_and_one_more_is_refused_and_stays() {
+    let mut b = start(&[TCP], vec![]).await;
+    let mut a = start(&[], vec![b.address()]).await;
+    a.connected().await;
+    assert_eq!(b.connected().await, a.id());
+    let banned: Vec<_> = (0..MAX_BANNED).map(|_| PeerId::random()).collect();
+    for peer in &banned {
+        b.handle.ban(*peer).await.unwrap();
+    }
+    assert_eq!(b.handle.ban(a.id()).await, Err(TooManyBanned));
+    assert_eq!(b.handle.ban(banned[0]).await, Ok(()), "it is already");
+    assert_eq!(b.handle.peers().len(), 1);
+    b.handle.unban(banned[0]).await;
+    assert_eq!(b.handle.ban(a.id()).await, Ok(()));
+    assert_eq!(b.disconnected().await, a.id());
+}
+
+#[tokio::test]
+async fn own_questions_are_so_many_at_once_and_one_more_is_not_asked() {
+    let mut servers = Vec::new();
+    for _ in 0..=task::OUTBOUND / task::OUTBOUND_PER_PEER {
+        servers.push(start(&[TCP], vec![]).await);
+    }
+    let mut a = start(&[], servers.iter().map(Node::address).collect()).await;
+    for _ in &servers {
+        a.connected().await;
+    }
+    let (mut asking, mut held) = (Vec::new(), Vec::new());
+    let mut last = servers.pop().unwrap();
+    for server in &mut servers {
+        for i in 0..task::OUTBOUND_PER_PEER {
+            let (handle, to) = (a.handle.clone(), server.id());
+            let question = vec![u8::try_from(i).unwrap()];
+            asking.push(tokio::spawn(
+                async move { handle.request(to, question).await },
+            ));
+        }
+        while held.len() < asking.len() {
+            if let NetworkEvent::Request { reply, .. } = server.next().await {
+                held.push(reply);
+            }
+        }
+    }
+    assert_eq!(held.len(), task::OUTBOUND);
+    let one_more = a.handle.request(last.id(), vec![1]).await;
+    assert_eq!(one_more, Err(RequestError::Busy));
+    for (reply, ask) in held.into_iter().zip(asking) {
+        reply.send(vec![2]).unwrap();
+        assert_eq!(ask.await.unwrap(), Ok(vec![2]));
+    }
+    let (answer, ()) = tokio::join!(
+        a.handle.request(last.id(), vec![1]),
+        last.answer_one(vec![3])
+    );
+    assert_eq!(answer, Ok(vec![3]));
+}
+
+/// At either end: who asked is told, and who was asked need not answer any more.
+#[tokio::test]
+async fn a_question_without_an_answer_is_over_in_its_time() {
+    let hasty = Times {
+        request: Duration::from_millis(300),
+        ..Times::default()
+    };
+    for (asks, asked, end) in [
+        (hasty, Times::default(), RequestError::Timeout),
+        (Times::default(), hasty, RequestError::NoAnswer),
+    ] {
+        let mut b = start_hasty(asked, vec![]).await;
+        let mut a = start_hasty(asks, vec![b.address()]).await;
+        let to = a.connected().await;
+        let silent = async {
+            loop {
+                if let NetworkEvent::Request { mut reply, .. } = b.next().await {
+                    break timeout(PATIENCE, reply.closed()).await.unwrap();
+                }
+            }
+        };
+        let (answer, ()) = tokio::join!(a.handle.request(to, vec![1]), silent);
+        assert_eq!(answer, Err(end));
+    }
+}
+
+#[tokio::test]
+async fn a_verdict_that_comes_too_late_forwards_nothing() {
+    let times = Times {
+        heartbeat: Duration::from_millis(10),
+        ..Times::default()
+    };
+    let mut b = start_hasty(times, vec![]).await;
+    let mut a = start(&[], vec![b.address()]).await;
+    let mut c = start(&[], vec![b.address()]).await;
+    a.connected().await;
+    c.connected().await;
+    for (i, late) in [(1, false), (2, true), (3, false)] {
+        a.handle.publish_bytes(Topic::Tx, vec![i]).await.unwrap();
+        let id = loop {
+            if let NetworkEvent::Gossip { id, .. } = b.next().await {
+                break id;
+            }
+        };
+        // gossipsub looks at the clock when there is something to do.
+        for _ in 0..if late {
+            8 * gossip::MEMORY_HEARTBEATS
+        } else {
+            0
+        } {
+            b.handle.unban(PeerId::random()).await;
+            sleep(times.heartbeat).await;
+        }
+        b.handle.report(id, Verdict::Accept).await;
+        if !late {
+            // What came too late would come before.
+            assert_eq!(c.gossip(Verdict::Accept).await, vec![i]);
+        }
+    }
+    assert_eq!(b.gossip_count(Topic::Tx, GossipOutcome::Late), 1);
+    assert_eq!(b.gossip_count(Topic::Tx, GossipOutcome::Accept), 2);
+}
+
+#[tokio::test]
+async fn the_same_bytes_travel_once_until_they_are_forgotten() {
+    let times = Times {
+        duplicates: Duration::from_secs(1),
+        ..Times::default()
+    };
+    let mut b = start_hasty(times, vec![]).await;
+    let mut a = start_hasty(times, vec![b.address()]).await;
+    a.connected().await;
+    let said = async |what: &[u8]| {
+        let published = a.handle.publish_bytes(Topic::Tx, what.to_vec());
+        published.await.unwrap();
+    };
+    // Again, and another that would come after it.
+    for what in [b"one", b"one", b"two"] {
+        said(what).await;
+    }
+    assert_eq!(b.gossip(Verdict::Accept).await, b"one");
+    assert_eq!(b.gossip(Verdict::Accept).await, b"two");
+    sleep(times.duplicates).await;
+    // gossipsub forgets when the next message comes.
+    for what in [b"new", b"one"] {
+        said(what).await;
+        assert_eq!(b.gossip(Verdict::Accept).await, what);
+    }
+}
+
+/// No connection has a turn before this task waits, so nothing leaves the queue meanwhile.
+#[tokio::test]
+async fn a_slow_peer_misses_what_its_queue_does_not_hold() {
+    let names = topic::Names::new(&CHAIN);
+    let swarm = || {
+        let (key, reserved) = (Keypair::generate_ed25519(), limits::Reserved::default());
+        transport::swarm(&key, &names, reserved, &Times::default()).unwrap()
+    };
+    let (mut a, mut b) = (swarm(), swarm());
+    let listen = [TCP.parse().unwrap()];
+    let bound = task::listen(&mut b, &listen, PATIENCE).await.unwrap();
+    a.dial(bound[0].clone()).unwrap();
+    let vote = names.topic(Topic::Vote);
+    let subscribed = async {
+        loop {
+            tokio::select! {
+                event = a.select_next_some() => match event {
+                    SwarmEvent::Behaviour(transport::ProtocolsEvent::Gossip(
+                        gossipsub::Event::Subscribed { topic, .. },
+                    )) if topic == vote.hash() => break,
+                    _ => {}
+                },
+                _ = b.select_next_some() => {}
+            }
+        }
+    };
+    timeout(PATIENCE, subscribed).await.unwrap();
+    let mut say = |i: usize| {
+        let gossip = &mut a.behaviour_mut().gossip;
+        gossip.publish(vote.clone(), i.to_le_bytes())
+    };
+    for i in 0..gossip::QUEUE_PER_PEER {
+        say(i).unwrap();
+    }
+    let one_more = say(gossip::QUEUE_PER_PEER);
+    assert!(
+        matches!(one_more, Err(gossipsub::PublishError::AllQueuesFull(1))),
+        "{one_more:?}"
+    );
+    let mut hears = async |i: usize| {
+        let heard = async {
+            loop {
+                tokio::select! {
+                    _ = a.select_next_some() => {}
+                    event = b.select_next_some() => if let SwarmEvent::Behaviour(
+                        transport::ProtocolsEvent::Gossip(gossipsub::Event::Message { message, .. }),
+                    ) = event {
+                        break message.data;
+                    }
+                }
+            }
+        };
+        let heard = timeout(PATIENCE, heard).await.unwrap();
+        assert_eq!(heard, i.to_le_bytes());
+    };
+    for i in 0..gossip::QUEUE_PER_PEER {
+        hears(i).await;
+    }
+}
+
+/// A peer that speaks little: what it is, if it says so, and pings, which it answers or leaves unanswered.
+#[derive(NetworkBehaviour)]
+struct Taciturn {
+    identify: Toggle<identify::Behaviour>,
+    ping: Toggle<ping::Behaviour>,
+    silence: Toggle<request_response::Behaviour<Silence>>,
+}
+
+/// Reads and answers nothing; counts what it was to read.
+#[derive(Clone, Default)]
+struct Silence(Arc<AtomicU32>);
+
+impl request_response::Codec for Silence {
+    type Protocol = StreamProtocol;
+    type Request = ();
+    type Response = ();
+
+    async fn read_request<T>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<()>
+    where
+        T: AsyncRead + Unpin + Send,
+    {
+        io.read_exact(&mut [0; 32]).await?;
+        self.0.fetch_add(1, Ordering::SeqCst);
+        std::future::pending().await
+    }
+
+    async fn read_response<T>(&mut self, _: &StreamProtocol, _: &mut T) -> io::Result<()>
+    where
+        T: AsyncRead + Unpin + Send,
+    {
+        Ok(())
+    }
+
+    async fn write_request<T>(&mut self, _: &StreamProtocol, _: &mut T, (): ()) -> io::Result<()>
+    where
+        T: AsyncWrite + Unpin + Send,
+    {
+        Ok(())
+    }
+
+    async fn write_response<T>(&mut self, _: &StreamProtocol, _: &mut T, (): ()) -> io::Result<()>
+    where
+        T: AsyncWrite + Unpin + Send,
+    {
+        Ok(())
+    }
+}
+
+impl Taciturn {
+    /// Connects; `agent` is what it says it runs.
+    fn dial(to: &Multiaddr, agent: Option<&str>, silence: Option<Silence>) -> Swarm<Taciturn> {
+        let key = Keypair::generate_ed25519();
+        let chain = topic::Names::new(&CHAIN).identify();
+        let identify = |agent: &str| {
+            let config = identify::Config::new(chain, key.public());
+            identify::Behaviour::new(config.with_agent_version(agent.to_owned()))
+        };
+        let pings = silence.is_none().then(ping::Behaviour::default);
+        let silence = silence.map(|silence| {
+            let protocol = StreamProtocol::new("/ipfs/ping/1.0.0");
+            let only_asked = request_response::ProtocolSupport::Inbound;
+            let config = request_response::Config::default().with_request_timeout(PATIENCE);
+            request_response::Behaviour::with_codec(silence, [(protocol, only_asked)], config)
+        });
+        let behaviour = Taciturn {
+            identify: agent.map(identify).into(),
+            ping: pings.into(),
+            silence: silence.into(),
+        };
+        let mut swarm = SwarmBuilder::with_existing_identity(key)
+            .with_tokio()
+            .with_tcp(
+                libp2p::tcp::Config::default(),
+                noise::Config::new,
+                muxer::Upgrade::new,
+            )
+            .unwrap()
+            .with_behaviour(|_| behaviour)
+            .unwrap()
+            .with_swarm_config(|config| config.with_idle_connection_timeout(PATIENCE * 2))
+            .build();
+        swarm.dial(to.clone()).unwrap();
+        swarm
+    }
+}
+
+/// Until the other end has closed the connection.
+async fn cut_off(swarm: &mut Swarm<Taciturn>) {
+    let closed = async {
+        while !matches!(
+            swarm.select_next_some().await,
+            SwarmEvent::ConnectionClosed { .. }
+        ) {}
+    };
+    timeout(PATIENCE, closed).await.expect("cut off in time");
+}
+
+#[tokio::test]
+async fn who_does_not_say_of_which_chain_it_is_is_cut_off() {
+    let times = Times {
+        identify: Duration::from_millis(300),
+        ..Times::default()
+    };
+    let a = start_hasty(times, vec![]).await;
+    let b = start(&[], vec![a.address()]).await;
+    cut_off(&mut Taciturn::dial(&a.address(), None, None)).await;
+    until("who says it stays", || {
+        let peers = a.handle.peers();
+        peers.len() == 1 && peers[0].id == b.id()
+    })
+    .await;
+}
+
+/// Pings are no use: they are made of every connection.
+#[tokio::test]
+async fn a_connection_that_no_protocol_uses_is_closed() {
+    let times = Times {
+        idle: Duration::from_secs(1),
+        ping_interval: Duration::from_millis(200),
+        ..Times::default()
+    };
+    let mut a = start_hasty(times, vec![]).await;
+    let mut b = start(&[], vec![a.address()]).await;
+    assert_eq!(a.connected().await, b.id());
+    b.connected().await;
+    let mut it = Taciturn::dial(&a.address(), Some("idle"), None);
+    let id = *it.local_peer_id();
+    cut_off(&mut it).await;
+    assert_eq!(a.connected().await, id);
+    assert_eq!(a.disconnected().await, id);
+    assert_eq!(a.handle.peers().len(), 1, "gossip keeps the other's open");
+    assert!(b.events.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn a_peer_that_leaves_pings_unanswered_is_cut_off_and_one_that_answers_is_not() {
+    let times = Times {
+        ping: Duration::from_millis(500),
+        ping_interval: Duration::from_millis(100),
+        ..Times::default()
+    };
+    let a = start_hasty(times, vec![]).await;
+    let mut b = start(&[], vec![a.address()]).await;
+    b.connected().await;
+    let silence = Silence::default();
+    let mut it = Taciturn::dial(&a.address(), Some("silent"), Some(silence.clone()));
+    cut_off(&mut it).await;
+    // Beside the first.
+    assert_eq!(silence.0.load(Ordering::SeqCst), 1 + task::PING_FAILURES);
+    assert_eq!(a.handle.peers().len(), 1);
+    assert!(b.events.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn what_a_peer_says_it_runs_is_cut_and_made_safe() {
+    let a = start(&[TCP], vec![]).await;
+    let whole = "x".repeat(task::AGENT_CHARS);
+    let (long, odd) = (format!("{whole}y"), "\u{1b}[31m\u{202e}\u{e9}");
+    for (said, shown) in [(&*whole, &*whole), (&long, &whole), (odd, "?[31m??")] {
+        let mut it = Taciturn::dial(&a.address(), Some(said), None);
+        let id = *it.local_peer_id();
+        let talks = tokio::spawn(async move {
+            loop {
+                it.select_next_some().await;
+            }
+        });
+        let agent = || {
+            let peers = a.handle.peers().into_iter();
+            peers.into_iter().find(|peer| peer.id == id)
+        };
+        until("it is identified", || agent().is_some()).await;
+        assert_eq!(agent().unwrap().agent, shown);
+        talks.abort();
+    }
 }

@@ -18,6 +18,7 @@ mod gossip;
 mod partitions;
 mod processes;
 mod sockets;
+mod streams;
 mod sync;
 mod windows;
 mod wire;

@@ -138,18 +138,23 @@ impl Stranger {
             .unwrap_or_else(|_| panic!("still let in: {why}"));
     }
 
-    /// Opens a stream for a protocol.
-    pub async fn open(&self, protocol: &str) -> io::Result<SubstreamBox> {
+    /// Opens a stream and says nothing on it.
+    pub async fn stream(&self) -> io::Result<SubstreamBox> {
         let (reply, opened) = oneshot::channel();
         let broken = |_| io::Error::from(io::ErrorKind::BrokenPipe);
         self.opens
             .send(reply)
             .await
             .map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
-        let mut stream = timeout(PATIENCE, opened)
+        timeout(PATIENCE, opened)
             .await
             .map_err(io::Error::other)?
-            .map_err(broken)?;
+            .map_err(broken)
+    }
+
+    /// Opens a stream for a protocol.
+    pub async fn open(&self, protocol: &str) -> io::Result<SubstreamBox> {
+        let mut stream = self.stream().await?;
         write_line(&mut stream, MULTISTREAM).await?;
         write_line(&mut stream, protocol).await?;
         stream.flush().await?;
@@ -165,6 +170,11 @@ impl Stranger {
     pub async fn gossip(&self) -> io::Result<Gossip> {
         let stream = self.open(&self.manners.named("meshsub/1.1.0")).await?;
         Ok(Gossip { stream })
+    }
+
+    /// A stream to look for peers on.
+    pub async fn kad(&self) -> io::Result<SubstreamBox> {
+        self.open(&self.manners.named("kad/1")).await
     }
 
     /// A stream with a question on it, not ended yet.
@@ -236,6 +246,13 @@ impl Gossip {
         timeout(PATIENCE, sent).await.map_err(io::Error::other)?
     }
 
+    /// Waits until the peer has closed the stream.
+    pub async fn ended(&mut self) {
+        let mut rest = Vec::new();
+        let ended = timeout(PATIENCE, self.stream.read_to_end(&mut rest));
+        let _ = ended.await.expect("the stream is still open");
+    }
+
     /// Sends bytes that need not be an RPC.
     pub async fn bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.stream.write_all(bytes).await?;
@@ -262,7 +279,7 @@ pub fn field(number: usize, bytes: &[u8]) -> Vec<u8> {
     out
 }
 
-fn flag(number: usize, value: usize) -> Vec<u8> {
+pub fn flag(number: usize, value: usize) -> Vec<u8> {
     [varint(number << 3), varint(value)].concat()
 }
 
