@@ -147,3 +147,27 @@ fn arkworks_stays_in_circuits() {
         only_in(word, "circuits/");
     }
 }
+
+/// SECURITY.md lists every attack and fault with the tests that stand for it: they are there.
+#[test]
+fn every_row_of_the_threat_list_has_its_tests() {
+    let security = fs::read_to_string(root().join("SECURITY.md")).unwrap();
+    let (_, list) = security.split_once("### The list").unwrap();
+    let (list, _) = list.split_once("\n## ").unwrap();
+    let tests = lines_with("fn ");
+    let (mut rows, mut missing) = (0, Vec::new());
+    for row in list.lines().filter(|line| line.starts_with("| ")).skip(1) {
+        rows += 1;
+        let cell = row.trim_end_matches('|').rsplit('|').next().unwrap();
+        let named: Vec<_> = cell.split('`').skip(1).step_by(2).collect();
+        assert!(!named.is_empty(), "no test: {row}");
+        for name in named {
+            let head = format!("fn {name}(");
+            if !tests.iter().any(|(_, line)| line.contains(&head)) {
+                missing.push(name.to_owned());
+            }
+        }
+    }
+    assert!(rows > 60, "the list was read: {rows} rows");
+    assert_eq!(missing, Vec::<String>::new());
+}

@@ -272,6 +272,35 @@ fn one_home_has_one_process() {
     runs_to(&home, now + 2);
 }
 
+/// L3: of four validators one has a disk that takes half a second for every fsync, ten times what a block may take. The others go on, it follows,
+/// and it votes again once its disk is itself.
+#[test]
+fn l3_a_validator_with_a_slow_disk_follows_and_nobody_waits_for_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let homes = common::validators(dir.path(), 4);
+    let home = &homes[3];
+    let slow = [("TENDER_SLOW_AT", "wal.sync:500,store.sync:500")];
+    let start = |home: &PathBuf| Peer::start(home);
+    let mut peers: Vec<_> = homes[..3].iter().map(start).collect();
+    peers.push(Peer::start_with_env(home, &[], &slow));
+    for home in &homes {
+        until("every validator is up", || height(home).is_some());
+    }
+    let observer = Observer::start(chain_of(home), &homes);
+    keep_busy(&homes[0]);
+    let key = key_of(home);
+    let said = || observer.ledger().said_by(key, Height(0)).count();
+    let from = height(&homes[0]).unwrap().0;
+    runs_to(&homes[0], from + 8);
+    runs_to(home, from + 2);
+    peers[3].kill();
+    peers[3] = Peer::start(home);
+    let (now, before) = (height(&homes[0]).unwrap().0, said());
+    runs_to(home, now + 2);
+    until("it votes again", || said() > before);
+    observer.ledger().check();
+}
+
 /// P4, P7: files that went to the wrong home, and a home put back from a backup, among four validators.
 #[test]
 fn a_validator_with_anothers_files_or_with_its_own_of_yesterday_never_signs() {

@@ -1,8 +1,9 @@
-//! Named points in the order of writes, at which tests crash the process or let the disk fail.
+//! Named points in the order of writes, at which tests crash the process, let the disk fail or slow it down.
 //!
-//! Only builds with debug assertions know them: a release does nothing at a point, and reads neither variable. `TENDER_CRASH_AT=wal.sync:17` kills
+//! Only builds with debug assertions know them: a release does nothing at a point, and reads no variable. `TENDER_CRASH_AT=wal.sync:17` kills
 //! the process, as `kill -9` would, when it passes that point for the 17th time; `TENDER_FAIL_AT=wal.sync:3` makes what is done there
-//! fail, once. Commas separate several. A variable that does not parse kills at the first point, so that no test waits for nothing.
+//! fail, once; `TENDER_SLOW_AT=wal.sync:500` makes each pass take so many milliseconds. Commas separate several. A variable that does not
+//! parse kills at the first point, so that no test waits for nothing.
 
 /// A place in the order of writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,9 +133,11 @@ mod armed {
             LazyLock,
             atomic::{AtomicU32, Ordering},
         },
+        thread::sleep,
+        time::Duration,
     };
 
-    /// A point and how often it is still passed before something happens there.
+    /// A point and how often it is still passed before something happens there, or how slow it is.
     struct Armed {
         point: Point,
         left: AtomicU32,
@@ -142,6 +145,7 @@ mod armed {
 
     static CRASHES: LazyLock<Vec<Armed>> = LazyLock::new(|| read("TENDER_CRASH_AT"));
     static FAILURES: LazyLock<Vec<Armed>> = LazyLock::new(|| read("TENDER_FAIL_AT"));
+    static DELAYS: LazyLock<Vec<Armed>> = LazyLock::new(|| read("TENDER_SLOW_AT"));
 
     fn read(variable: &str) -> Vec<Armed> {
         let text = std::env::var(variable).unwrap_or_default();
@@ -184,6 +188,11 @@ mod armed {
 
     /// Passes a point where nothing can fail.
     pub(crate) fn pass(point: Point) {
+        for slow in DELAYS.iter().filter(|it| it.point == point) {
+            sleep(Duration::from_millis(
+                slow.left.load(Ordering::Acquire).into(),
+            ));
+        }
         if is_due(&CRASHES, point) {
             eprintln!("made to crash at {}", point.name());
             die();
