@@ -71,7 +71,7 @@ fn run(directory: &std::path::Path) -> Result<(), Box<dyn Error>> {
         asset: asset_of("DGX-A100-0417"),
     };
     let started = Instant::now();
-    let (_, height) = issuer.act(action, Duration::from_secs(30))?;
+    let (_, height) = issuer.act(action)?;
     println!("committed in block {height} after {:?}", started.elapsed());
 
     // Everybody has the same block.

@@ -240,7 +240,7 @@ fn approve(
     };
     for (count, home) in (1..).zip(net.validators.iter().take(3)) {
         let validator = Place::at(home).validator()?;
-        let (_, height) = validator.act(Action::Approve(Box::new(proposal.clone())), WITHIN)?;
+        let (_, height) = validator.act(Action::Approve(Box::new(proposal.clone())))?;
         let types = labels(&validator.client)?;
         timeline.say(
             "govern",

@@ -466,6 +466,14 @@ mod tests {
     }
 
     #[test]
+    fn a_configuration_allows_so_many_listeners_and_no_more() {
+        let with = |listeners: u16| parse(&format!("[api]\nlisteners = {listeners}"));
+        assert_eq!(with(MAX_LISTENERS).unwrap().api.listeners, MAX_LISTENERS);
+        let refused = with(MAX_LISTENERS + 1).unwrap_err();
+        assert!(refused.contains("api.listeners"), "{refused}");
+    }
+
+    #[test]
     fn a_home_has_every_path_and_keeps_what_is_there() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().join("peer");

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
-    io::{self, Write},
+    io::{self, Read as _, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
@@ -37,6 +37,28 @@ pub fn sync_parent(path: &Path) -> io::Result<()> {
         Some(dir) if dir != Path::new("") => sync_dir(dir),
         _ => sync_dir(Path::new(".")),
     }
+}
+
+/// The bytes of a file that has at most so many; what is longer is not read beyond that.
+///
+/// # Errors
+/// [`io::ErrorKind::FileTooLarge`] if it is longer; otherwise the system's.
+pub fn read_within(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let too_large = || {
+        let why = format!("is larger than {most} bytes");
+        io::Error::new(io::ErrorKind::FileTooLarge, why)
+    };
+    let file = File::open(path)?;
+    if file.metadata()?.len() > most {
+        return Err(too_large());
+    }
+    // Devices and pipes do not say how much will come.
+    let mut bytes = Vec::new();
+    file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most {
+        return Err(too_large());
+    }
+    Ok(bytes)
 }
 
 /// Writes a file that only its owner may read, replacing an older one.
@@ -100,6 +122,20 @@ mod tests {
             0o600
         );
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_is_read_so_far_and_no_further_whatever_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        fs::write(&path, b"four").unwrap();
+        assert_eq!(read_within(&path, 4).unwrap(), b"four");
+        for (path, most) in [(&*path, 3), (Path::new("/dev/zero"), 1 << 20)] {
+            let error = read_within(path, most).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
+        }
+        let missing = read_within(&dir.path().join("y"), 4).unwrap_err();
+        assert_eq!(missing.kind(), io::ErrorKind::NotFound);
     }
 
     #[test]

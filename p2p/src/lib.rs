@@ -3,6 +3,7 @@
 
 pub mod agent;
 pub mod api;
+mod blocking;
 pub mod cli;
 pub mod config;
 pub mod documents;

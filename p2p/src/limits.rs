@@ -517,9 +517,9 @@ limits! {
         crate::api::MAX_BODY_BYTES, "bytes of a request's body": "413 too_large";
             "a transaction with room to spare"; what_is_submitted_is_found_again_and_what_is_wrong_is_named.
         crate::api::signing::MAX_DOCUMENT_BYTES, "bytes of an auction document": "413 too_large";
-            "1024 tasks are about 300 KiB"; untested.
+            "1024 tasks are about 300 KiB"; agents_in_any_language_open_bid_win_and_prove_it.
         crate::api::REQUEST_TIMEOUT, "ms to read a request and begin its answer": "504 timeout";
-            "nothing here takes seconds"; untested.
+            "nothing here takes seconds"; an_answer_begins_in_time_or_not_at_all.
         crate::api::door::HEAD_WITHIN, "ms to the end of a connection's first head": "the connection is closed";
             "neither silence nor dripping bytes may hold a place"; a_first_head_that_does_not_come_ends_soon.
         crate::api::door::GRACE, "ms a connection has for its request, or for more of its answer, while others wait": "it makes way";
@@ -529,11 +529,11 @@ limits! {
         crate::api::door::ANSWER_WITHIN, "ms to take an answer, and more for a long one": "the connection is closed";
             "an answer that nobody reads is memory"; an_answer_that_is_not_read_is_not_kept.
         crate::api::guard::KEPT_BODY_BYTES, "bytes of a body after which a connection is kept": "the connection is closed after its answer";
-            "buffers grow with bodies, and stay as long as their connections"; untested.
+            "buffers grow with bodies, and stay as long as their connections"; b22_web_pages_strangers_and_open_doors_are_kept_out.
         crate::api::extract::MAX_KEY_CHARS, "characters of an Idempotency-Key": "400 bad_request";
-            "a key names one request"; untested.
+            "a key names one request"; a_key_is_of_so_many_visible_characters_and_no_more.
         crate::api::large::MAX_MADE, "large answers made at once": "waits for its turn";
-            "each may hold tens of megabytes while it is made"; untested.
+            "each may hold tens of megabytes while it is made"; so_many_large_answers_are_made_at_once_and_one_more_waits_for_its_turn.
         crate::api::large::MAX_SENT_KIB, "KiB of large answers on their way": "503 busy";
             "whoever reads slowly or not at all holds no more"; answers_that_nobody_reads_leave_no_room_for_more_and_small_ones_go_on.
         crate::api::large::SMALL_BYTES, "bytes of an answer that needs no room": "needs room";
@@ -541,11 +541,11 @@ limits! {
         crate::api::large::ROOM_WITHIN, "ms a large answer waits for room": "503 busy";
             "below the request's time"; answers_that_nobody_reads_leave_no_room_for_more_and_small_ones_go_on.
         crate::api::MAX_READS, "answers that read the disk at once": "waits for its turn";
-            "consensus needs the disk too"; untested.
+            "consensus needs the disk too"; so_much_blocks_at_once_and_one_more_waits_for_its_turn.
         crate::config::LISTENERS, "event streams, unless the configuration says otherwise": "503 too_many_listeners";
             "a usual process may have 1024 files open"; a_thousand_listeners_leave_room_and_a_sleeper_is_told.
         crate::config::MAX_LISTENERS, "event streams that a configuration may allow": "the configuration is refused";
-            "each is a connection and some 30 KiB"; untested.
+            "each is a connection and some 30 KiB"; a_configuration_allows_so_many_listeners_and_no_more.
         crate::api::events::PAGE_BLOCKS, "blocks read at once for a listener": "read next";
             "a page in memory per listener"; ranges_are_capped_in_count_and_bytes.
         crate::api::events::PAGE_BYTES, "bytes of blocks read at once for a listener": "read next";
@@ -553,9 +553,9 @@ limits! {
         crate::node::shared::EVENT_QUEUE, "events kept for a slow listener": "the listener is told of the gap and reads the disk";
             "the peer waits for no listener"; a_thousand_listeners_leave_room_and_a_sleeper_is_told.
         crate::api::auctions::MAX_PAGE, "auctions of a page": "the page ends";
-            "half a megabyte of JSON"; untested.
+            "half a megabyte of JSON"; a_page_holds_so_many_auctions_and_is_read_few_at_a_time.
         crate::api::auctions::READ_AT_ONCE, "auctions of a page read from the disk at once": "read next";
-            "each may be 64 KiB, and is told in half of one"; untested.
+            "each may be 64 KiB, and is told in half of one"; a_page_holds_so_many_auctions_and_is_read_few_at_a_time.
         crate::api::blocks::MAX_PAGE_BLOCKS, "blocks of a page": "the page ends";
             "auditors read on"; ranges_are_capped_in_count_and_bytes.
         crate::api::blocks::MAX_PAGE_BYTES, "bytes of a page": "the page ends";
@@ -568,8 +568,6 @@ limits! {
             "for who asks later"; so_many_wait_and_no_more_and_ends_are_kept_for_a_while.
         crate::api::jobs::ANSWER_WITHIN, "ms an answer waits for its job": "202 with where to ask again";
             "below the request's time"; an_answer_waits_a_while_and_the_job_goes_on.
-        crate::api::signing::COMMIT_WITHIN, "ms a step waits for its block": "the job fails, and says what may still happen";
-            "longer than the pool waits before it tells its neighbours again"; untested.
     }
 
     Node "Judging, waiting, storing: the peer's own queues" {
@@ -598,9 +596,9 @@ limits! {
         crate::node::admission::MAX_BATCH_OF_ONE, "of those, one peer's or client's": "waits for the next batch";
             "bad proofs spoil a quarter of a batch at most"; one_peer_or_client_cannot_fill_a_batch.
         crate::node::admission::MAX_EXAMINED, "transactions looked at for one batch": "waits for the next batch";
-            "bids must not wait behind a flood of what is refused"; untested.
+            "bids must not wait behind a flood of what is refused"; a_flood_of_what_is_refused_keeps_no_bid_waiting_and_nothing_is_kept_too_long.
         crate::node::admission::PATIENCE, "ms a gossiped transaction waits for a verdict": "entered as this peer's own, or ignored";
-            "gossip forgets it after ten seconds"; untested.
+            "gossip forgets it after ten seconds"; a_flood_of_what_is_refused_keeps_no_bid_waiting_and_nothing_is_kept_too_long.
         crate::mempool::MAX_TXS, "transactions waiting for a block": "refused, nothing is evicted";
             "several full blocks"; l1_a_flood_leaves_room_for_committee_duties.
         crate::mempool::MAX_BYTES, "bytes of those": "refused, nothing is evicted";
@@ -624,27 +622,27 @@ limits! {
         crate::node::shared::TOLD_AGAIN_AFTER, "ms until one more refusal is told": "counted, and told as a gap";
             "each is written to every listener"; a_thousand_listeners_leave_room_and_a_sleeper_is_told.
         crate::node::archive::RECORDS_AT_ONCE, "outcome records read from the disk at once": "read next";
-            "half a kilobyte each"; untested.
+            "half a kilobyte each"; records_are_read_so_many_at_once_and_the_rest_next.
         crate::node::predict::MAX_REASON_CHARS, "characters of a reason repeated": "cut";
-            "strangers have a part in it"; untested.
+            "strangers have a part in it"; a_reason_is_repeated_so_far_and_no_further.
         crate::node::peers::MAX_ROWS, "peers known": "the oldest row goes";
-            "more than the network lets connect"; untested.
+            "more than the network lets connect"; so_many_peers_are_known_and_so_many_suspected_and_no_more.
         crate::node::peers::MAX_SUSPECTS, "peers whose lies are counted": "one of them is forgotten";
-            "more than the network lets connect"; untested.
+            "more than the network lets connect"; so_many_peers_are_known_and_so_many_suspected_and_no_more.
         crate::node::peers::FAULTS, "lies of a peer": "shut out";
             "the first may be a fault in transit"; b13_a_third_lie_is_one_too_many.
         crate::node::courier::SHUT_OUT, "ms a peer that lied is shut out": "let in again";
             "a machine that was mended is not lost"; b13_a_third_lie_is_one_too_many.
         crate::node::courier::MAX_ASKED, "own questions under way": "dropped; the engine asks again";
-            "those of the network"; untested.
+            "those of the network"; so_many_own_questions_are_under_way_and_one_more_is_dropped.
         crate::node::courier::ATTEMPTS, "peers one question is put to": "the engine asks again";
-            "strangers who never answer cost a turn each"; untested.
+            "strangers who never answer cost a turn each"; a_question_is_put_to_so_many_peers_and_no_more.
         crate::node::courier::MAX_READS, "questions of others that read the disk at once": "waits for its turn";
-            "consensus needs the disk too"; untested.
+            "consensus needs the disk too"; so_much_blocks_at_once_and_one_more_waits_for_its_turn.
         crate::node::courier::ANSWER_PATIENCE, "ms the consensus thread may take to answer a peer": "no answer";
-            "below the question's own time"; untested.
+            "below the question's own time"; the_consensus_thread_answers_a_peer_in_time_or_not_at_all.
         crate::node::driver::JOB_QUEUE, "jobs waiting for the consensus thread": "ignored, or unanswered";
-            "a burst of a large set's votes"; untested.
+            "a burst of a large set's votes"; a_full_queue_of_the_consensus_thread_ignores_gossip_and_leaves_questions_unanswered.
         crate::node::hearing::MAX_HELD, "messages kept back after a restart": "dropped; others ask for it";
             "more than a height makes while others are heard"; unreachable("a validator says three things a round").
         crate::node::OUTGOING_QUEUE, "messages on their way to the network": "the sender waits";
@@ -652,7 +650,7 @@ limits! {
         crate::node::archive::MAX_RANGE_BYTES, "bytes of blocks in an answer": "the answer ends";
             "below the cap of answers, with room for the frame"; ranges_are_capped_in_count_and_bytes.
         crate::node::archive::MAX_RECORDS, "outcome records read of an auction": "not read";
-            "far above what an auction can leave"; untested.
+            "far above what an auction can leave"; unreachable("an auction leaves at most a sixth of it, which is checked when this is compiled").
         crate::node::archive::Opened::MAX_BYTES, "bytes of a stored opening": "the store is damaged: the peer stops";
             "that of transactions"; rows_above_their_caps_are_refused_unread.
         crate::node::archive::Validators::MAX_BYTES, "bytes of a stored set": "the store is damaged: the peer stops";
@@ -664,16 +662,16 @@ limits! {
         crate::node::recover::READ_BYTES, "bytes of those": "read next";
             "memory"; ranges_are_capped_in_count_and_bytes.
         crate::node::handle::API_GRACE, "ms for API answers when the peer stops": "cut off";
-            "a peer that is told to stop stops"; untested.
+            "a peer that is told to stop stops"; b22_web_pages_strangers_and_open_doors_are_kept_out.
         crate::store::CACHE_BYTES, "bytes of the store's pages in memory": "read from the disk";
             "the tip and the indexes"; unreachable("the store's own: it evicts before it reads").
         crate::store::lock::OWNER_BYTES, "bytes read of who holds a directory": "not shown";
-            "a number, for an error message"; untested.
+            "a number, for an error message"; p7_the_second_holder_is_told_who_the_first_is.
     }
 
     Files "Files people hand over and programs read" {
         crate::documents::MAX_FILE_BYTES, "bytes of a document": "the file is refused";
-            "an auction of 1024 tasks is 300 KiB"; untested.
+            "an auction of 1024 tasks is 300 KiB"; a_document_is_so_long_and_no_longer.
         crate::config::MAX_CONFIG_BYTES, "bytes of a configuration": "the file is refused";
             "some kilobytes are written"; a_configuration_is_so_long_and_no_longer.
         crate::keystore::MAX_FILE_BYTES, "bytes of a key file": "the file is refused";
@@ -687,15 +685,15 @@ limits! {
         crate::keystore::passphrase::MAX_LANES, "lanes a key file may ask for": "the file does not open";
             "a file must not busy the machine"; a_key_file_may_ask_for_so_much_and_no_more.
         crate::documents::credential::MAX_CREDENTIALS, "credentials of a directory": "the directory is refused";
-            "the leaves of an issuer"; untested.
+            "the leaves of an issuer"; a_directory_holds_so_many_credentials_and_with_more_it_is_refused.
         crate::documents::issued::MAX_RECORDS, "an issuer's records looked through": "the directory is refused";
-            "more than an issuer may post"; untested.
+            "more than an issuer may post"; so_many_records_are_looked_through_and_with_more_the_directory_is_refused.
         crate::documents::sealed::MAX_PLAIN_BYTES, "bytes of a credential": "nothing is sealed; the file does not open";
             "a full claim is 4 KiB, the rest is what people write beside it"; sizes_are_bounded_before_anything_is_decrypted.
         crate::documents::sealed::MAX_SEALED_FILE_BYTES, "bytes of a sealed credential": "the file is refused";
             "the largest credential, in hex"; a_home_opens_its_files_and_names_the_one_that_does_not_open.
         crate::documents::prices::MAX_PERCENT, "percent": "the price file is refused";
-            "a thousand times the plain price"; untested.
+            "a thousand times the plain price"; a_percentage_is_so_large_and_no_larger.
         tender_auction::certificate::MAX_FILE_BYTES, "bytes of a certificate": "the file is refused";
             "1,000 set changes of a hundred validators"; a_certificate_walks_through_so_many_changes_and_no_more.
         tender_auction::certificate::MAX_SET_CHANGES, "set changes of a certificate": "the certificate is refused";
@@ -705,66 +703,58 @@ limits! {
         tender_auction::checkpoint::MAX_FILE_BYTES, "bytes of a headers file": "the file is refused";
             "10,000 headers of 1.2 KiB"; a_headers_file_holds_so_many_and_no_more.
         crate::agent::prover::MAX_KEY_FILE_BYTES, "bytes of a proving key": "the file is refused";
-            "the largest circuit's"; untested.
+            "the largest circuit's"; a_proving_key_is_so_long_and_no_longer.
         crate::cli::audit::MAX_BLOCKS_BYTES, "bytes of a file of blocks": "the file is refused";
-            "read whole"; untested.
+            "read whole"; a_file_of_blocks_is_so_long_and_no_longer.
         crate::cli::capability::import::MAX_HASHED_BYTES, "bytes of a circuit or transcript": "the file is refused";
-            "read piece by piece"; untested.
+            "read piece by piece"; a_file_is_hashed_so_far_and_no_further.
     }
 
     Agent "Agents and the commands people type" {
         crate::agent::client::TIMEOUT, "ms for an answer of the peer": "the command fails, and says so";
-            "an auction of 4096 units takes a busy peer a second"; untested.
+            "an auction of 4096 units takes a busy peer a second"; a_peer_that_does_not_answer_is_waited_for_so_long_and_no_longer.
+        crate::agent::client::COMMIT_WITHIN, "ms a transaction waits for its block": "the command or job fails, and says what may still happen";
+            "longer than the pool waits before it tells its neighbours again"; a_block_is_waited_for_so_long_and_then_it_is_said_what_may_still_happen.
         crate::agent::client::MAX_ANSWER_BYTES, "bytes of an answer": "the answer is refused";
-            "the largest auction with its outcomes"; untested.
+            "the largest auction with its outcomes"; an_answer_is_so_long_and_no_longer.
         crate::agent::client::AUCTIONS_PER_PAGE, "auctions of a full page": "the next page is asked for";
-            "that of the API"; untested.
+            "that of the API"; auctions_are_read_page_by_page_so_many_and_no_more.
         crate::agent::client::MAX_AUCTIONS, "auctions read of one peer": "not read";
-            "500 bytes each"; untested.
+            "500 bytes each"; auctions_are_read_page_by_page_so_many_and_no_more.
         crate::agent::actor::ATTEMPTS, "signatures of one action": "the command fails with the peer's reason";
-            "another of the same signer took its number"; untested.
+            "another of the same signer took its number"; an_action_is_signed_so_often_and_then_the_peers_reason_is_told.
         crate::agent::actor::BATCH, "actions that wait for a block together": "wait for the first";
-            "fewer than a pool keeps of one signer"; untested.
+            "fewer than a pool keeps of one signer"; so_many_actions_wait_for_a_block_together_and_the_next_for_the_first.
         crate::agent::bidding::ATTEMPTS, "proofs of one bid": "the command fails with the peer's reason";
-            "the registry's root moved on meanwhile"; untested.
-        crate::agent::bidding::COMMIT_WITHIN, "ms a bid waits for its block": "the command fails, and says what may still happen";
-            "blocks come by the second"; untested.
-        crate::agent::issuing::COMMIT_WITHIN, "ms a leaf waits for its block": "the command fails, and says what may still happen";
-            "blocks come by the second"; untested.
-        crate::cli::auction::COMMIT_WITHIN, "ms an auction waits for its block": "the command fails, and says what may still happen";
-            "blocks come by the second"; untested.
-        crate::cli::governance::COMMIT_WITHIN, "ms an approval waits for its block": "the command fails, and says what may still happen";
-            "blocks come by the second"; untested.
-        crate::cli::life::COMMIT_WITHIN, "ms a step waits for its block": "the command fails, and says what may still happen";
-            "blocks come by the second"; untested.
+            "the registry's root moved on meanwhile"; a_bid_is_proven_so_often_and_then_the_peers_reason_is_told.
         crate::cli::place::CATCH_UP, "ms a peer may be behind or alone": "the command fails, and says so";
             "a peer that has just started"; peer_not_synced.
         crate::cli::testnet::PORT_ATTEMPTS, "ports tried": "the command fails, and says so";
-            "almost all are free"; untested.
+            "almost all are free"; so_many_ports_are_tried_and_then_it_is_said_that_none_is_free.
         crate::agent::machine::MAX_TEXT, "bytes of a figure of the system": "not seen, and said so";
             "a figure or a name"; a_figure_of_the_system_is_so_long_and_no_longer.
         crate::agent::machine::MAX_ENTRIES, "entries of a directory of the system": "not looked at";
             "devices and interfaces"; a_directory_of_the_system_is_looked_at_so_far_and_no_further.
         crate::agent::machine::gpu::MAX_GPUS, "GPUs of one driver": "not counted";
-            "no machine has so many"; untested.
+            "no machine has so many"; so_many_gpus_of_a_driver_are_counted_and_no_more.
         crate::agent::standing::PROOFS_PER_LOOK, "bids made before looking around again": "made in the next look";
-            "proving must not keep the agent from accepting"; untested.
+            "proving must not keep the agent from accepting"; so_many_bids_are_made_in_a_look_and_the_others_in_the_next.
         crate::agent::standing::MAX_TRIES, "refusals of one bid": "given up, and said so";
-            "the chain's reasons seldom change"; untested.
+            "the chain's reasons seldom change"; a_bid_that_is_refused_is_tried_so_often_and_given_up_then.
         crate::agent::standing::MAX_RUNS, "failures of one command": "left, and said so";
             "a person has to look"; a_runner_up_takes_over_a_lost_peer_is_sat_out_and_a_failing_command_is_left.
         crate::agent::standing::MAX_WAITING, "steps that wait for a block together": "sent in the next look";
-            "fewer than a pool keeps of one signer"; untested.
+            "fewer than a pool keeps of one signer"; so_many_steps_wait_for_a_block_together_and_the_others_for_the_next_look.
         crate::agent::standing::job::MAX_OUTPUT_BYTES, "bytes a command prints": "the command is ended, nothing recorded";
             "larger results are better named by their hash"; a_command_that_prints_without_end_is_ended.
         crate::agent::standing::job::GRACE, "ms for a command to end": "killed";
-            "it may have something to put away"; untested.
+            "it may have something to put away"; a_command_has_so_long_to_end_and_is_killed_then.
         crate::agent::standing::journal::MAX_BYTES, "bytes of a journal": "the journal is refused";
-            "above what the rows below can fill"; untested.
+            "above what the rows below can fill"; a_journal_is_so_long_and_no_longer.
         crate::agent::standing::journal::MAX_ROWS, "rows of a journal": "no new bid is made";
-            "what was begun must still fit"; untested.
+            "what was begun must still fit"; with_so_many_rows_no_new_bid_is_made_and_what_was_begun_still_fits.
         crate::agent::standing::offer::MAX_REASONS, "reasons told of a machine that bids for nothing": "counted, not told";
-            "for people"; untested.
+            "for people"; so_many_reasons_are_told_and_the_others_counted.
     }
 }
 

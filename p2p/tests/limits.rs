@@ -58,6 +58,7 @@ const NO_LIMITS: &[(&str, &[&str])] = &[
             "tender_p2p::network::codec::ENVELOPE_BYTES",
             "tender_p2p::network::gossip::MESSAGE_OVERHEAD_BYTES",
             "tender_p2p::network::gossip::RPC_OVERHEAD_BYTES",
+            "tender_p2p::node::archive::MAX_AWARDS",
             "tender_p2p::node::courier::FRAME_BYTES",
             "tender_p2p::agent::standing::journal::ROW_BYTES",
             "tender_p2p::agent::standing::journal::ROWS_PER_BID",

@@ -381,6 +381,18 @@ fn agents_in_any_language_open_bid_win_and_prove_it() {
         send(&bids, &[mine, plain], Some(&vec![b' '; 300 << 10])),
         (413, "too_large"),
     );
+    // An auction may be larger: it is read, and is none; with one byte more it is not.
+    for (bytes, expected) in [
+        (1 << 20, (400, "bad_request")),
+        ((1 << 20) + 1, (413, "too_large")),
+    ] {
+        let (auctions, own) = (format!("{}/v1/auctions", url(&opener)), &*stranger);
+        let headers = [("authorization", own), plain];
+        refused(
+            send(&auctions, &headers, Some(&vec![b' '; bytes])),
+            expected,
+        );
+    }
     refused(
         send(&bids, &[mine, plain], Some(&document(json!({})))),
         (409, "not_bidding"),

@@ -4,9 +4,12 @@
 //! call, [`MAX_ANSWER_BYTES`] per answer.
 
 use super::error::Failure;
-use crate::api::types::{
-    Account, ApiError, AuctionDetail, AuctionSummary, BlockInfo, IssuerInfo, LeafPath, Neighbour,
-    Status, Submitted, TxStatus, TypeInfo,
+use crate::{
+    api::types::{
+        Account, ApiError, AuctionDetail, AuctionSummary, BlockInfo, IssuerInfo, LeafPath,
+        Neighbour, Status, Submitted, TxStatus, TypeInfo,
+    },
+    mempool::RESEND_AFTER,
 };
 use libp2p::PeerId;
 use serde::de::DeserializeOwned;
@@ -26,6 +29,9 @@ pub(crate) const MAX_ANSWER_BYTES: u64 = 256 << 20;
 pub(crate) const AUCTIONS_PER_PAGE: usize = 1000;
 /// Most auctions read of one peer, about 500 bytes each.
 pub(crate) const MAX_AUCTIONS: usize = 1_000_000;
+/// Longest wait for a transaction's block: longer than a pool waits before it tells its neighbours again.
+pub(crate) const COMMIT_WITHIN: Duration = Duration::from_secs(90);
+const _: () = assert!(COMMIT_WITHIN.as_secs() > RESEND_AFTER.as_secs());
 /// Pause between two looks at a transaction.
 const POLL: Duration = Duration::from_millis(50);
 
@@ -50,8 +56,13 @@ pub struct Client {
 impl Client {
     /// A client of the API at `url`, as `http://127.0.0.1:26680`.
     pub fn new(url: &str) -> Self {
+        Self::waiting(url, TIMEOUT)
+    }
+
+    /// One that waits so long for an answer.
+    fn waiting(url: &str, within: Duration) -> Self {
         let config = ureq::Agent::config_builder()
-            .timeout_global(Some(TIMEOUT))
+            .timeout_global(Some(within))
             .http_status_as_error(false)
             .proxy(None)
             .build();
@@ -86,19 +97,10 @@ impl Client {
 
     /// `GET /v1/auctions?after={id}`, all pages: what was opened after that auction, in opening order.
     pub fn auctions_after(&self, after: Option<AuctionId>) -> Result<Vec<AuctionSummary>, Failure> {
-        let mut all: Vec<AuctionSummary> = Vec::new();
-        loop {
-            let path = match all.last().map(|it| it.auction).or(after) {
-                Some(id) => format!("/v1/auctions?after={id}"),
-                None => "/v1/auctions".into(),
-            };
-            let page: Vec<AuctionSummary> = self.get(&path)?;
-            let full = page.len() >= AUCTIONS_PER_PAGE;
-            all.extend(page);
-            if !full || all.len() >= MAX_AUCTIONS {
-                return Ok(all);
-            }
-        }
+        all_pages(after, |after| match after {
+            Some(id) => self.get(&format!("/v1/auctions?after={id}")),
+            None => self.get("/v1/auctions"),
+        })
     }
 
     /// `GET /v1/auctions/{id}`.
@@ -219,27 +221,14 @@ impl Client {
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    /// Waits until a transaction is in a block of this peer.
-    pub fn wait_committed(&self, hash: &TxHash, within: Duration) -> Result<Height, Failure> {
+    /// Waits until a transaction is in a block of this peer, for [`COMMIT_WITHIN`].
+    pub fn wait_committed(&self, hash: &TxHash) -> Result<Height, Failure> {
         let started = Instant::now();
         loop {
-            match self.transaction(hash)? {
-                TxStatus::Committed { height } => return Ok(height),
-                TxStatus::Refused { error } => return Err(refusal(error)),
-                TxStatus::Pending | TxStatus::Unknown if started.elapsed() < within => sleep(POLL),
-                TxStatus::Pending | TxStatus::Unknown => {
-                    let what = format!(
-                        "transaction {hash} is not in a block after {} s",
-                        within.as_secs()
-                    );
-                    let next =
-                        "see `tender status`: are more than two thirds of the validators up?";
-                    return Err(Failure {
-                        code: Some("timeout".into()),
-                        ..Failure::new(what, next)
-                    });
-                }
+            if let Some(end) = end_of(self.transaction(hash)?, hash, started.elapsed()) {
+                return end;
             }
+            sleep(POLL);
         }
     }
 
@@ -289,7 +278,7 @@ impl Client {
         let body = answer
             .body_mut()
             .with_config()
-            .limit(MAX_ANSWER_BYTES)
+            .limit(MAX_ANSWER_BYTES.saturating_add(1)) // it refuses a body of as many
             .read_to_vec();
         let body = body
             .map_err(|e| Failure::new(format!("{}: broken answer: {e}", self.base), "try again"))?;
@@ -309,6 +298,43 @@ impl Client {
             what,
             "check that this is the API of a Tender peer of the same version",
         )
+    }
+}
+
+/// Auctions page by page, until one is not full, or there are too many.
+fn all_pages(
+    after: Option<AuctionId>,
+    mut page: impl FnMut(Option<AuctionId>) -> Result<Vec<AuctionSummary>, Failure>,
+) -> Result<Vec<AuctionSummary>, Failure> {
+    let mut all: Vec<AuctionSummary> = Vec::new();
+    loop {
+        let next = page(all.last().map(|it| it.auction).or(after))?;
+        let is_full = next.len() >= AUCTIONS_PER_PAGE;
+        let room = MAX_AUCTIONS.saturating_sub(all.len());
+        all.extend(next.into_iter().take(room));
+        if !is_full || all.len() >= MAX_AUCTIONS {
+            return Ok(all);
+        }
+    }
+}
+
+/// What has become of a transaction that was waited for so long; `None` if it is to be waited for still.
+fn end_of(status: TxStatus, hash: &TxHash, waited: Duration) -> Option<Result<Height, Failure>> {
+    match status {
+        TxStatus::Committed { height } => Some(Ok(height)),
+        TxStatus::Refused { error } => Some(Err(refusal(error))),
+        TxStatus::Pending | TxStatus::Unknown if waited < COMMIT_WITHIN => None,
+        TxStatus::Pending | TxStatus::Unknown => {
+            let what = format!(
+                "transaction {hash} is not in a block after {} s, and may still come into one",
+                COMMIT_WITHIN.as_secs()
+            );
+            let next = "see `tender status`: are more than two thirds of the validators up?";
+            Some(Err(Failure {
+                code: Some("timeout".into()),
+                ..Failure::new(what, next)
+            }))
+        }
     }
 }
 
@@ -347,5 +373,119 @@ pub fn refusal(error: ApiError) -> Failure {
     Failure {
         code: Some(code.clone()),
         ..Failure::new(format!("refused ({code}): {message}"), hint)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        agent::testing::{fine, peer},
+        api::types::Phase,
+    };
+    use std::{
+        io::{Read as _, Write as _},
+        net::TcpListener,
+        thread,
+    };
+
+    #[test]
+    fn a_peer_that_does_not_answer_is_waited_for_so_long_and_no_longer() {
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", silent.local_addr().unwrap());
+        let failure = Client::waiting(&url, Duration::from_millis(200))
+            .status()
+            .unwrap_err();
+        assert!(failure.is_code("unreachable"), "{failure}");
+        assert!(failure.what.contains(&url), "{failure}");
+        let client = Client::new(&url);
+        assert_eq!(client.agent.config().timeouts().global, Some(TIMEOUT));
+    }
+
+    /// D: a peer's answer is read so far and no further, whatever it says of its length.
+    #[test]
+    fn an_answer_is_so_long_and_no_longer() {
+        let endless = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", endless.local_addr().unwrap());
+        thread::spawn(move || {
+            for (stream, more) in endless.incoming().zip([0u64, 1]) {
+                let mut stream = stream.unwrap();
+                let _ = stream.read(&mut [0; 4096]).unwrap();
+                let head = b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n";
+                stream.write_all(head).unwrap();
+                let mut body = std::io::repeat(7).take(MAX_ANSWER_BYTES + more);
+                let _ = std::io::copy(&mut body, &mut stream);
+            }
+        });
+        let client = Client::new(&url);
+        let whole = client.blocks(Height(1)).unwrap();
+        assert_eq!(whole.len() as u64, MAX_ANSWER_BYTES);
+        let refused = client.blocks(Height(1)).unwrap_err();
+        assert!(refused.what.contains("broken answer"), "{refused}");
+    }
+
+    #[test]
+    fn auctions_are_read_page_by_page_so_many_and_no_more() {
+        let summary = |number: usize| {
+            let mut id = [0; 32];
+            id[..8].copy_from_slice(&number.to_be_bytes());
+            AuctionSummary {
+                auction: AuctionId(id),
+                title: String::new(),
+                opener: PublicKey([0; 32]),
+                phase: Phase::Finished,
+                opened_at: Height(1),
+                phase_ends_at: None,
+                ended_at: None,
+                tasks: 1,
+                bids: 0,
+            }
+        };
+        // A peer that has so many, told in pages of so many; and how often it is asked.
+        let read = |has: usize, of: usize| {
+            let (mut told, mut asked, mut last) = (0, 0, None);
+            let page = |after| {
+                assert_eq!(after, last);
+                asked += 1;
+                let next: Vec<_> = (told..has).take(of).map(summary).collect();
+                told += next.len();
+                last = next.last().map(|it: &AuctionSummary| it.auction).or(after);
+                Ok(next)
+            };
+            (all_pages(None, page).unwrap().len(), asked)
+        };
+        let page = AUCTIONS_PER_PAGE;
+        assert_eq!(read(page - 1, page), (page - 1, 1));
+        assert_eq!(read(page, page), (page, 2));
+        assert_eq!(read(page + 1, page), (page + 1, 2));
+        let most = (MAX_AUCTIONS, MAX_AUCTIONS / page);
+        assert_eq!(read(MAX_AUCTIONS, page), most);
+        assert_eq!(read(MAX_AUCTIONS + 1, page), most);
+        assert_eq!(read(2 * MAX_AUCTIONS, MAX_AUCTIONS + 1), (MAX_AUCTIONS, 1));
+    }
+
+    #[test]
+    fn a_block_is_waited_for_so_long_and_then_it_is_said_what_may_still_happen() {
+        let hash = TxHash([7; 32]);
+        let moment = Duration::from_millis(1);
+        for status in [TxStatus::Pending, TxStatus::Unknown] {
+            let after = |waited| end_of(status.clone(), &hash, waited);
+            assert_eq!(after(COMMIT_WITHIN - moment), None);
+            let failure = after(COMMIT_WITHIN).unwrap().unwrap_err();
+            assert!(failure.is_code("timeout"));
+            for part in [&hash.to_string(), "after 90 s", "may still come into one"] {
+                assert!(failure.what.contains(part), "{failure}");
+            }
+        }
+        let mut looks = 0;
+        let client = peer(move |_| {
+            looks += 1;
+            fine(&match looks {
+                1 => TxStatus::Unknown,
+                2 => TxStatus::Pending,
+                _ => TxStatus::Committed { height: Height(3) },
+            })
+        });
+        assert_eq!(client.wait_committed(&hash), Ok(Height(3)));
     }
 }

@@ -7,13 +7,9 @@ use crate::documents::{
     issued::{Handle, IssuedFile},
     names::Names,
 };
-use std::time::Duration;
 use tender_auction::transaction::Action;
 use tender_circuits::{Attestation, Credential, EvidenceKind, IssuerIndex};
 use tender_wire::{FieldBytes, Height, PublicKey, Signature, UnixTime};
-
-/// How long to wait for a leaf's block.
-pub(crate) const COMMIT_WITHIN: Duration = Duration::from_secs(60);
 
 /// What an issuer is asked to attest.
 pub struct Request<'a> {
@@ -81,7 +77,7 @@ pub fn post(issuer: &Actor, drafts: &[CredentialFile]) -> Result<Vec<Option<Post
         Content::Attestation(_) => None,
     };
     let actions = drafts.iter().filter_map(issue).collect();
-    let mut heights = issuer.act_all(actions, COMMIT_WITHIN)?.into_iter();
+    let mut heights = issuer.act_all(actions)?.into_iter();
     let posted = |file: &CredentialFile| match &file.content {
         Content::Credential { credential } => {
             let missing = || Failure::new("a leaf has no block", "please report this");
@@ -178,7 +174,7 @@ pub fn revoke(issuer: &Actor, record: &IssuedFile) -> Result<Height, Failure> {
             serial: *number,
         },
     };
-    issuer.act(action, COMMIT_WITHIN).map(|(_, height)| height)
+    issuer.act(action).map(|(_, height)| height)
 }
 
 /// The acting key's index and name among the chain's issuers.

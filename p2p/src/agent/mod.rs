@@ -22,6 +22,8 @@ pub mod issuing;
 pub mod machine;
 pub mod prover;
 pub mod standing;
+#[cfg(test)]
+mod testing;
 
 use sha2::{Digest as _, Sha256};
 use tender_wire::Digest;

@@ -6,8 +6,10 @@
 use super::error::Failure;
 use crate::cli::out;
 use crate::documents::{Access, write_bytes};
+use crate::files::read_within;
 use std::{
     collections::BTreeMap,
+    io::{Error, ErrorKind},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::Instant,
@@ -109,27 +111,15 @@ impl Prover {
 /// # Errors
 /// [`Failure`] if it cannot be read, or is larger than any key.
 pub(crate) fn read_key_file(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
-    let fail = |e: std::io::Error| {
-        Failure::new(
-            format!("{}: {e}", path.display()),
-            "check that you may read it",
-        )
-    };
-    match std::fs::metadata(path) {
-        Ok(data) if data.len() <= MAX_KEY_FILE_BYTES => std::fs::read(path).map(Some).map_err(fail),
-        Ok(data) => {
-            let what = format!(
-                "{}: {} bytes are no proving key",
-                path.display(),
-                data.len()
-            );
-            Err(Failure::new(
-                what,
-                "delete the file; it will be made or fetched again",
-            ))
-        }
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(fail(e)),
+    let fail = |e: Error, next| Err(Failure::new(format!("{}: {e}", path.display()), next));
+    match read_within(path, MAX_KEY_FILE_BYTES) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+        Err(e) if e.kind() == ErrorKind::FileTooLarge => fail(
+            e,
+            "it is no proving key: delete it; it will be made or fetched again",
+        ),
+        Err(e) => fail(e, "check that you may read it"),
     }
 }
 
@@ -189,4 +179,22 @@ pub fn setup_from(
     seed: [u8; 32],
 ) -> Result<(ProvingKey, CapabilityType), Failure> {
     setup(circuit, seed).map_err(|e| Failure::new(e.to_string(), "please report this"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proving_key_is_so_long_and_no_longer() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("type.pk");
+        assert_eq!(read_key_file(&path), Ok(None));
+        let file = std::fs::File::create(&path).unwrap();
+        file.set_len(1 << 20).unwrap();
+        assert_eq!(read_key_file(&path), Ok(Some(vec![0; 1 << 20])));
+        file.set_len(MAX_KEY_FILE_BYTES + 1).unwrap();
+        let refused = read_key_file(&path).unwrap_err();
+        assert!(refused.what.contains("larger than 536870912"), "{refused}");
+    }
 }

@@ -65,23 +65,34 @@ pub(super) async fn list(
     Ask(Page { after, limit }): Ask<Page>,
 ) -> Result<Json<Vec<AuctionSummary>>, Failure> {
     let after: Option<AuctionId> = after.as_deref().map(parse).transpose()?;
-    let limit = limit.unwrap_or(MAX_PAGE).min(MAX_PAGE);
     let all = api.read(move |shared| {
         let chain = shared.chain();
-        let mut all: Vec<AuctionSummary> = Vec::new();
-        loop {
-            let after = all.last().map(|it| it.auction).or(after);
-            let left = limit.saturating_sub(all.len()).min(READ_AT_ONCE);
-            let known = shared.archive.auctions(after.as_ref(), left)?;
-            for known in &known {
-                all.push(summary(shared, &chain, known)?);
-            }
-            if known.len() < READ_AT_ONCE {
-                return Ok(all);
-            }
-        }
+        page(limit, after, |after, most| {
+            let known = shared.archive.auctions(after.as_ref(), most)?;
+            known.iter().map(|it| summary(shared, &chain, it)).collect()
+        })
     });
     all.await.map(Json)
+}
+
+/// A page of auctions, read few at a time.
+fn page(
+    limit: Option<usize>,
+    mut after: Option<AuctionId>,
+    mut read: impl FnMut(Option<AuctionId>, usize) -> Result<Vec<AuctionSummary>, Failure>,
+) -> Result<Vec<AuctionSummary>, Failure> {
+    let limit = limit.unwrap_or(MAX_PAGE).min(MAX_PAGE);
+    let mut all = Vec::new();
+    loop {
+        let most = limit.saturating_sub(all.len()).min(READ_AT_ONCE);
+        let next = read(after, most)?;
+        let is_end = next.len() < READ_AT_ONCE;
+        all.extend(next);
+        after = all.last().map(|it: &AuctionSummary| it.auction).or(after);
+        if is_end {
+            return Ok(all);
+        }
+    }
 }
 
 /// An auction
@@ -378,5 +389,51 @@ fn award(
         payment,
         state,
         accept_by: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// P10, B22.
+    #[test]
+    fn a_page_holds_so_many_auctions_and_is_read_few_at_a_time() {
+        let id = |number: usize| {
+            let mut id = [0; 32];
+            id[..8].copy_from_slice(&number.to_be_bytes());
+            AuctionId(id)
+        };
+        let all: Vec<_> = (0..=MAX_PAGE)
+            .map(|number| AuctionSummary {
+                auction: id(number),
+                title: String::new(),
+                opener: PublicKey([0; 32]),
+                phase: Phase::Finished,
+                opened_at: Height(1),
+                phase_ends_at: None,
+                ended_at: None,
+                tasks: 1,
+                bids: 0,
+            })
+            .collect();
+        let ask = |limit, after| {
+            let read = |after: Option<AuctionId>, most: usize| {
+                assert!(most <= READ_AT_ONCE);
+                let first = after.map_or(0, |after| {
+                    all.iter().position(|it| it.auction == after).unwrap() + 1
+                });
+                Ok(all.iter().skip(first).take(most).cloned().collect())
+            };
+            page(limit, after, read).unwrap()
+        };
+        for limit in [None, Some(MAX_PAGE), Some(MAX_PAGE + 1), Some(usize::MAX)] {
+            assert_eq!(ask(limit, None), all[..MAX_PAGE]);
+            assert_eq!(ask(limit, Some(id(0))), all[1..]);
+            assert_eq!(ask(limit, Some(id(MAX_PAGE))), []);
+        }
+        for fewer in [0, 1, READ_AT_ONCE, READ_AT_ONCE + 1] {
+            assert_eq!(ask(Some(fewer), Some(id(4))), all[5..5 + fewer]);
+        }
     }
 }

@@ -88,7 +88,7 @@ pub(super) struct Door {
 
 /// Every connection, in order of arrival.
 #[derive(Default)]
-struct Lines(Mutex<(u64, BTreeMap<u64, Arc<Line>>)>);
+pub(super) struct Lines(Mutex<(u64, BTreeMap<u64, Arc<Line>>)>);
 
 /// A connection, as its socket and whoever serves it see it.
 pub(super) struct Line {
@@ -147,6 +147,11 @@ impl Door {
         }
     }
 
+    /// Those let in, now and later.
+    pub(super) fn lines(&self) -> Arc<Lines> {
+        Arc::clone(&self.lines)
+    }
+
     /// A place, as soon as there is one.
     async fn place(&self) -> Option<OwnedSemaphorePermit> {
         loop {
@@ -196,6 +201,12 @@ impl Lines {
     fn leave(&self, number: u64) {
         let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         lines.1.remove(&number);
+    }
+
+    /// Ends every connection.
+    pub(super) fn end_all(&self) {
+        let lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.1.values().for_each(|line| line.end());
     }
 
     /// Ends the connection that has kept its place idle longest, if any has had its grace.

@@ -118,3 +118,28 @@ fn body_failure(status: StatusCode, message: &str) -> Failure {
     };
     Failure::new(status, code, message, hint)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_key_is_of_so_many_visible_characters_and_no_more() {
+        for (key, is_sound) in [
+            ("k".repeat(MAX_KEY_CHARS), true),
+            ("k".repeat(MAX_KEY_CHARS + 1), false),
+            (String::new(), false),
+            ("two words".into(), false),
+        ] {
+            let request = Request::builder().header("idempotency-key", &key);
+            let (mut parts, _) = request.body(Body::empty()).unwrap().into_parts();
+            match Once::from_request_parts(&mut parts, &()).await {
+                Ok(Once(found)) => assert!(is_sound && found == Some(key)),
+                Err(said) => {
+                    let code = said.error.code.as_str();
+                    assert!(!is_sound && (said.status.as_u16(), code) == (400, "bad_request"));
+                }
+            }
+        }
+    }
+}

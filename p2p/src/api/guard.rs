@@ -51,16 +51,20 @@ pub(super) async fn in_time(
     } else {
         request.map(|body| caller.receives(body, patience))
     };
-    let answer = timeout(REQUEST_TIMEOUT, next.run(request)).await;
-    let mut answer = answer.unwrap_or_else(|_| {
-        let message = format!("no answer within {REQUEST_TIMEOUT:?}");
-        Failure::new(StatusCode::GATEWAY_TIMEOUT, "timeout", message, "try again").into_response()
-    });
+    let mut answer = begun_in_time(next.run(request)).await;
     if !is_kept {
         let close = HeaderValue::from_static("close");
         answer.headers_mut().insert(header::CONNECTION, close);
     }
     caller.answers(answer)
+}
+
+/// The answer, or that there is none.
+async fn begun_in_time(answer: impl Future<Output = Response>) -> Response {
+    timeout(REQUEST_TIMEOUT, answer).await.unwrap_or_else(|_| {
+        let message = format!("no answer within {REQUEST_TIMEOUT:?}");
+        Failure::new(StatusCode::GATEWAY_TIMEOUT, "timeout", message, "try again").into_response()
+    })
 }
 
 /// Bytes of a request's body; as many as can be if it does not say.
@@ -97,6 +101,26 @@ fn foreign(headers: &HeaderMap, name: header::HeaderName) -> Option<String> {
 mod tests {
     use super::*;
     use axum::http::HeaderValue;
+    use std::time::Duration;
+    use tokio::time::sleep;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_begins_in_time_or_not_at_all() {
+        for (early, status) in [(true, StatusCode::OK), (false, StatusCode::GATEWAY_TIMEOUT)] {
+            let answer = async {
+                let moment = Duration::from_millis(1);
+                let late = REQUEST_TIMEOUT + moment;
+                sleep(if early {
+                    REQUEST_TIMEOUT - moment
+                } else {
+                    late
+                })
+                .await;
+                StatusCode::OK.into_response()
+            };
+            assert_eq!(begun_in_time(answer).await.status(), status);
+        }
+    }
 
     #[test]
     fn only_loopback_names_pass() {

@@ -5,17 +5,14 @@
 //! again under the same key gets the answer of the same job, as long as that is kept ([`Jobs::begin_once`]).
 
 use super::{error::Failure, types::Done};
+use crate::blocking::Blocking;
 use axum::http::StatusCode;
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
-use tokio::{
-    sync::{Semaphore, watch},
-    task::spawn_blocking,
-    time::timeout,
-};
+use tokio::{sync::watch, time::timeout};
 
 /// Jobs that run at once: a proof keeps a core busy that consensus may need.
 pub(crate) const MAX_AT_ONCE: usize = 2;
@@ -33,7 +30,7 @@ pub(super) struct Jobs {
     /// Tells the jobs of this start from those of an earlier one.
     start: u32,
     rows: Mutex<Rows>,
-    room: Arc<Semaphore>,
+    room: Blocking,
 }
 
 /// A job, by number.
@@ -59,7 +56,7 @@ impl Jobs {
         Jobs {
             start,
             rows: Mutex::default(),
-            room: Arc::new(Semaphore::new(MAX_AT_ONCE)),
+            room: Blocking::new(MAX_AT_ONCE),
         }
     }
 
@@ -91,12 +88,10 @@ impl Jobs {
             Entered::New(number) => number,
             Entered::Before(number) => return Ok(self.name(number)),
         };
-        let room = Arc::clone(&self.room);
+        let room = self.room.clone();
         tokio::spawn(async move {
-            let place = room.acquire_owned().await; // never closed
-            let result = spawn_blocking(work).await;
-            drop(place);
-            let result = result.unwrap_or_else(|_| Err(Failure::internal()));
+            let result = room.run(work).await;
+            let result = result.unwrap_or_else(|| Err(Failure::internal()));
             done.send_replace(Some(result));
         });
         Ok(self.name(number))
@@ -182,7 +177,7 @@ impl Jobs {
 mod tests {
     use super::*;
     use crate::api::types::TakenStep;
-    use std::sync::mpsc;
+    use std::sync::{Arc, mpsc};
     use tender_wire::{AuctionId, BidId, Height};
 
     fn done(height: u64) -> Done {

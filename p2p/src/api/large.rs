@@ -49,18 +49,24 @@ impl Api {
         content_type: &'static str,
         work: impl FnOnce(&crate::node::Shared) -> Result<Vec<u8>, Failure> + Send + 'static,
     ) -> Result<Response, Failure> {
-        // Never closed. Held by the work, which goes on when its client leaves.
-        let made = Arc::clone(&self.large.made).acquire_owned().await;
         let shared = Arc::clone(&self.shared);
-        let done = spawn_blocking(move || (work(&shared), made)).await;
-        let (bytes, made) = done.map_err(|_| Failure::internal())?;
-        let answer = self.large.send(bytes?).await?;
-        drop(made);
+        let answer = self.large.answer(move || work(&shared)).await?;
         Ok(([(header::CONTENT_TYPE, content_type)], answer).into_response())
     }
 }
 
 impl Large {
+    async fn answer(
+        &self,
+        work: impl FnOnce() -> Result<Vec<u8>, Failure> + Send + 'static,
+    ) -> Result<Response, Failure> {
+        // Never closed. Held by the work, which goes on when its client leaves, then until the answer has room.
+        let made = Arc::clone(&self.made).acquire_owned().await;
+        let done = spawn_blocking(move || (work(), made)).await;
+        let (bytes, _made) = done.map_err(|_| Failure::internal())?;
+        self.send(bytes?).await
+    }
+
     async fn send(&self, bytes: Vec<u8>) -> Result<Response, Failure> {
         if bytes.len() <= SMALL_BYTES {
             return Ok(bytes.into_response());
@@ -100,6 +106,28 @@ fn parts(
 mod tests {
     use super::*;
     use axum::body::to_bytes;
+    use futures::FutureExt as _;
+    use std::sync::mpsc::channel;
+
+    /// P10, B22: who leaves does not free a place before its work has ended.
+    #[tokio::test]
+    async fn so_many_large_answers_are_made_at_once_and_one_more_waits_for_its_turn() {
+        let large = Large::default();
+        let mut held = Vec::new();
+        for _ in 0..MAX_MADE {
+            let (release, gate) = channel::<()>();
+            let work = move || {
+                let _ = gate.recv();
+                Ok(Vec::new())
+            };
+            assert!(large.answer(work).now_or_never().is_none());
+            held.push(release);
+        }
+        assert!(large.answer(|| Ok(Vec::new())).now_or_never().is_none());
+        assert_eq!(large.made.available_permits(), 0);
+        drop(held);
+        assert!(large.answer(|| Ok(Vec::new())).await.is_ok());
+    }
 
     #[tokio::test]
     async fn an_answer_arrives_whole_and_gives_its_room_back() {

@@ -61,8 +61,9 @@ mod token;
 pub mod types;
 
 use crate::{
+    blocking::Blocking,
     config::{ApiSection, Home},
-    node::{Shared, Submitter},
+    node::{Shared, Submitter, handle::API_GRACE},
 };
 use axum::{
     Extension, Router,
@@ -71,11 +72,12 @@ use axum::{
     middleware,
 };
 use large::Large;
-use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, path::PathBuf, pin::pin, sync::Arc, time::Duration};
 use tokio::{
     net::TcpListener,
     sync::{Semaphore, watch},
-    task::{JoinHandle, spawn_blocking},
+    task::JoinHandle,
+    time::sleep,
 };
 use utoipa_axum::{
     router::{OpenApiRouter, UtoipaMethodRouterExt as _},
@@ -117,7 +119,7 @@ pub enum ServeError {
 pub(crate) struct Api {
     shared: Arc<Shared>,
     submitter: Submitter,
-    reads: Arc<Semaphore>,
+    reads: Blocking,
     large: Large,
     listeners: Arc<Semaphore>,
     max_listeners: u16,
@@ -132,15 +134,9 @@ impl Api {
         &self,
         work: impl FnOnce(&Shared) -> Result<T, error::Failure> + Send + 'static,
     ) -> Result<T, error::Failure> {
-        // Never closed. Held by the work, which goes on when its client leaves.
-        let permit = Arc::clone(&self.reads).acquire_owned().await;
         let shared = Arc::clone(&self.shared);
-        let done = spawn_blocking(move || {
-            let _permit = permit;
-            work(&shared)
-        });
-        done.await
-            .unwrap_or_else(|_| Err(error::Failure::internal()))
+        let done = self.reads.run(move || work(&shared)).await;
+        done.unwrap_or_else(|| Err(error::Failure::internal()))
     }
 
     /// Whether a request comes from the home's owner.
@@ -185,7 +181,7 @@ pub(crate) async fn serve(
     let api = Api {
         shared,
         submitter,
-        reads: Arc::new(Semaphore::new(MAX_READS)),
+        reads: Blocking::new(MAX_READS),
         large: Large::default(),
         listeners: Arc::new(Semaphore::new(config.listeners.into())),
         max_listeners: config.listeners,
@@ -196,20 +192,32 @@ pub(crate) async fn serve(
     let router = router(api, config.allow_remote);
     let router = router.into_make_service_with_connect_info::<door::Caller>();
     let listener = door::Door::new(listener);
+    let lines = listener.lines();
     let server = tokio::spawn(async move {
-        let stopped = async move {
-            let mut stop = stop;
-            // An error means the peer is gone, which is as good.
-            let _ = stop.wait_for(|stop| *stop).await;
+        let served = axum::serve(listener, router).with_graceful_shutdown(stopped(stop.clone()));
+        let mut served = pin!(served.into_future());
+        let late = async {
+            stopped(stop).await;
+            sleep(API_GRACE).await;
         };
-        if let Err(error) = axum::serve(listener, router)
-            .with_graceful_shutdown(stopped)
-            .await
-        {
+        let ended = tokio::select! {
+            ended = &mut served => ended,
+            () = late => {
+                lines.end_all();
+                served.await
+            }
+        };
+        if let Err(error) = ended {
             tracing::error!(%error, "the API has stopped");
         }
     });
     Ok((bound, server))
+}
+
+/// Waits until the peer stops.
+async fn stopped(mut stop: watch::Receiver<bool>) {
+    // An error means the peer is gone, which is as good.
+    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 /// The routes and their description: one cannot be without the other.

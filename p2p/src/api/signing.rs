@@ -34,15 +34,13 @@ use axum::{
 };
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 use tender_auction::{
     task::auction_id,
     transaction::{Action, AwardRef},
 };
 use tender_wire::{AuctionId, PublicKey};
 
-/// How long a step or an opening waits for its block: longer than the pool waits before it tells its neighbours again (65 s).
-pub(crate) const COMMIT_WITHIN: Duration = Duration::from_secs(90);
 /// Largest auction document, in bytes: 1024 tasks are about 300 KiB.
 pub(crate) const MAX_DOCUMENT_BYTES: usize = 1 << 20;
 
@@ -81,7 +79,7 @@ impl Signing {
         };
         let spec = file.spec(&opening).map_err(of_problem)?;
         let opener = actor.key.public();
-        let (sequence, height) = actor.act(Action::OpenAuction(Box::new(spec)), COMMIT_WITHIN)?;
+        let (sequence, height) = actor.act(Action::OpenAuction(Box::new(spec)))?;
         Ok(Done::Opened(OpenedAuction {
             auction: auction_id(&actor.chain, &opener, sequence),
             opener,
@@ -140,7 +138,7 @@ impl Signing {
             Whose::Of(key) => Some(key),
         };
         let award = find(&detail, task, whose)?;
-        let (_, height) = actor.act(action(award), COMMIT_WITHIN)?;
+        let (_, height) = actor.act(action(award))?;
         Ok(Done::Stepped(TakenStep {
             auction: *auction,
             task: award.task,

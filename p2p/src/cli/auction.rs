@@ -19,7 +19,7 @@ use crate::{
 use clap::{Args, Subcommand};
 use std::{
     path::PathBuf,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{SystemTime, UNIX_EPOCH},
 };
 use tender_auction::{
     outcome::{OutcomeRecord, UnitOutcome},
@@ -27,9 +27,6 @@ use tender_auction::{
     transaction::Action,
 };
 use tender_wire::{AuctionId, Height, UnixTime};
-
-/// How long to wait for a transaction's block.
-pub(crate) const COMMIT_WITHIN: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Subcommand)]
 pub(super) enum AuctionCommand {
@@ -105,7 +102,7 @@ pub fn open(
             now: now(),
         })
         .map_err(|problem| problem.in_file(path))?;
-    let (sequence, height) = actor.act(Action::OpenAuction(Box::new(spec)), COMMIT_WITHIN)?;
+    let (sequence, height) = actor.act(Action::OpenAuction(Box::new(spec)))?;
     Ok((
         auction_id(&actor.chain, &actor.key.public(), sequence),
         height,

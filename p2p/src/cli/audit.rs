@@ -12,6 +12,7 @@ use super::{
 use crate::{
     config::Home,
     documents::{Access, read_json, write_bytes},
+    files::read_within,
     store::Store,
 };
 use clap::{ArgGroup, Args};
@@ -256,15 +257,7 @@ fn audit_peer(auditor: &mut Auditor, client: &Client) -> Result<(), Failure> {
 
 fn read_blocks(path: &Path) -> Result<Vec<u8>, Failure> {
     let fail = |why: String| Failure::new(format!("{}: {why}", path.display()), "check the path");
-    let len = std::fs::metadata(path)
-        .map_err(|e| fail(e.to_string()))?
-        .len();
-    if len > MAX_BLOCKS_BYTES {
-        return Err(fail(format!(
-            "{len} bytes, at most {MAX_BLOCKS_BYTES} are read"
-        )));
-    }
-    std::fs::read(path).map_err(|e| fail(e.to_string()))
+    read_within(path, MAX_BLOCKS_BYTES).map_err(|e| fail(e.to_string()))
 }
 
 /// A rate for people: 0 where no time has passed.
@@ -343,4 +336,21 @@ fn print(audited: &Audited<'_>, checkpoints: usize) {
         ),
     );
     line("checkpoint", &audited.checkpoint);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_blocks_is_so_long_and_no_longer() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("blocks");
+        let file = std::fs::File::create(&path).unwrap();
+        file.set_len(1 << 20).unwrap();
+        assert_eq!(read_blocks(&path), Ok(vec![0; 1 << 20]));
+        file.set_len(MAX_BLOCKS_BYTES + 1).unwrap();
+        let refused = read_blocks(&path).unwrap_err();
+        assert!(refused.what.contains("larger than 4294967296"), "{refused}");
+    }
 }

@@ -5,7 +5,7 @@
 use super::{error::Failure, out, place::Place};
 use crate::documents::{Access, names::Names, read_json, write_json};
 use clap::{Args, Subcommand};
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 use tender_auction::{
     genesis::{Issuer, Openers},
     market::governance::MAX_PROPOSAL_LIFE,
@@ -13,9 +13,6 @@ use tender_auction::{
 };
 use tender_circuits::CapabilityType;
 use tender_wire::{Height, Power, PublicKey};
-
-/// How long to wait for an approval's block.
-pub(crate) const COMMIT_WITHIN: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Subcommand)]
 pub(super) enum GovernanceCommand {
@@ -190,7 +187,7 @@ impl ApproveArgs {
         let names = self.place.names(&actor.client)?;
         let id = proposal.id(&actor.chain);
         let said = says(&proposal.change, &names);
-        let (_, height) = actor.act(Action::Approve(Box::new(proposal)), COMMIT_WITHIN)?;
+        let (_, height) = actor.act(Action::Approve(Box::new(proposal)))?;
         if self.json {
             return out::json(&serde_json::json!({ "proposal": id, "height": height }));
         }

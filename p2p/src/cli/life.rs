@@ -9,12 +9,9 @@ use super::{
 use crate::agent::result_hash;
 use crate::api::types::{AuctionDetail, Award};
 use clap::Args;
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 use tender_auction::transaction::{Action, AwardRef};
 use tender_wire::Digest;
-
-/// How long to wait for the block.
-pub(crate) const COMMIT_WITHIN: Duration = Duration::from_secs(60);
 
 /// What a winner can do without saying more.
 #[derive(Clone, Copy, Debug)]
@@ -167,7 +164,7 @@ fn finish(
     (done, action): (&str, Action),
     json: bool,
 ) -> Result<(), Failure> {
-    let (_, height) = actor.act(action, COMMIT_WITHIN)?;
+    let (_, height) = actor.act(action)?;
     if json {
         return out::json(&serde_json::json!({ "height": height }));
     }

@@ -366,13 +366,20 @@ fn address(port: u16) -> Multiaddr {
 /// A loopback port below the range the system gives to outgoing connections, free for TCP and UDP at this moment, and not yet taken
 /// by this network.
 fn free_port(taken: &mut BTreeSet<u16>) -> Result<u16, Failure> {
+    let is_free = |port| {
+        TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
+            && UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
+    };
+    try_ports(|port| is_free(port) && taken.insert(port))
+}
+
+/// Some port that will do.
+fn try_ports(mut will_do: impl FnMut(u16) -> bool) -> Result<u16, Failure> {
     for _ in 0..PORT_ATTEMPTS {
         let [a, b, ..] = random()?;
         let offset = u16::from_be_bytes([a, b]).checked_rem(PORTS.end.saturating_sub(PORTS.start));
         let port = PORTS.start.saturating_add(offset.unwrap_or(0));
-        let is_free = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
-            && UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
-        if is_free && taken.insert(port) {
+        if will_do(port) {
             return Ok(port);
         }
     }
@@ -476,5 +483,27 @@ impl TestnetArgs {
                 .map_or_else(String::new, |h| h.display().to_string())
         ));
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_ports_are_tried_and_then_it_is_said_that_none_is_free() {
+        for free in 1..=PORT_ATTEMPTS + 1 {
+            let mut tried = 0;
+            let found = try_ports(|port| {
+                assert!(PORTS.contains(&port));
+                tried += 1;
+                tried == free
+            });
+            assert_eq!(found.is_ok(), free <= PORT_ATTEMPTS);
+            assert_eq!(tried, free.min(PORT_ATTEMPTS));
+        }
+        let mut all: BTreeSet<u16> = PORTS.collect();
+        let said = free_port(&mut all).unwrap_err().to_string();
+        assert!(said.contains("no free loopback port"), "{said}");
     }
 }

@@ -128,7 +128,8 @@ pub fn plain(text: &str) -> String {
 /// The usable credentials of a directory, in name order: of this chain and of the holder whose agent key this is.
 ///
 /// # Errors
-/// [`FileError`] for a file that is not a sealed credential, is of another chain or of another holder, or does not open.
+/// [`FileError`] for a file that is not a sealed credential, is of another chain or of another holder, or does not open; or for the directory
+/// if it holds more than [`MAX_CREDENTIALS`].
 pub fn read_all(
     directory: &Path,
     chain: &ChainId,
@@ -145,7 +146,11 @@ pub fn read_usable(
     key: &SecretKey,
 ) -> (Vec<CredentialFile>, Vec<FileError>) {
     let (mut usable, mut wrong) = (Vec::new(), Vec::new());
-    for path in paths_in(directory) {
+    let paths = paths_in(directory).unwrap_or_else(|error| {
+        wrong.push(error);
+        Vec::new()
+    });
+    for path in paths {
         match open(&path, chain, key) {
             Ok(file) => usable.push(file),
             Err(error) => wrong.push(error),
@@ -164,19 +169,25 @@ pub fn read_each(
     key: &SecretKey,
 ) -> Result<Vec<(PathBuf, CredentialFile)>, FileError> {
     let each = |path: PathBuf| open(&path, chain, key).map(|file| (path, file));
-    paths_in(directory).into_iter().map(each).collect()
+    paths_in(directory)?.into_iter().map(each).collect()
 }
 
 /// The files of a directory that could be credentials, in name order.
-fn paths_in(directory: &Path) -> Vec<PathBuf> {
-    let mut paths: Vec<PathBuf> = match std::fs::read_dir(directory) {
-        Ok(entries) => entries.filter_map(|e| e.ok().map(|e| e.path())).collect(),
-        Err(_) => Vec::new(), // no directory: no credentials yet
-    };
-    paths.retain(|path| path.extension().is_some_and(|e| e == "json"));
+fn paths_in(directory: &Path) -> Result<Vec<PathBuf>, FileError> {
+    // No directory: no credentials yet.
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    let mut paths: Vec<_> = entries
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|e| e == "json"))
+        .take(MAX_CREDENTIALS.saturating_add(1))
+        .collect();
+    if paths.len() > MAX_CREDENTIALS {
+        let problem = format!("holds more than {MAX_CREDENTIALS} credentials");
+        let next = "move those that have expired elsewhere";
+        return Err(FileError::whole(directory, problem, next));
+    }
     paths.sort();
-    paths.truncate(MAX_CREDENTIALS);
-    paths
+    Ok(paths)
 }
 
 fn open(path: &Path, chain: &ChainId, key: &SecretKey) -> Result<CredentialFile, FileError> {

@@ -150,13 +150,26 @@ impl IssuedFile {
     }
 
     fn of_sealed(directory: &Path, sealed: &SealedFile) -> Result<Option<Self>, FileError> {
-        let ending = format!("-{}.json", sealed.ephemeral.short());
         let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
-        for entry in entries.take(MAX_RECORDS) {
-            if !entry.file_name().to_string_lossy().ends_with(&ending) {
+        Self::among(entries.map(|entry| entry.path()), directory, sealed)
+    }
+
+    fn among(
+        paths: impl Iterator<Item = PathBuf>,
+        directory: &Path,
+        sealed: &SealedFile,
+    ) -> Result<Option<Self>, FileError> {
+        let ending = format!("-{}.json", sealed.ephemeral.short());
+        for (before, path) in paths.enumerate() {
+            if before >= MAX_RECORDS {
+                let problem = format!("holds more than {MAX_RECORDS} files");
+                let next = "move those that are no longer needed elsewhere";
+                return Err(FileError::whole(directory, problem, next));
+            }
+            if !path.to_string_lossy().ends_with(&ending) {
                 continue;
             }
-            let record: IssuedFile = read_json(&entry.path())?;
+            let record: IssuedFile = read_json(&path)?;
             // A file that names another's key under one's own name revokes nothing.
             if record.ephemeral == sealed.ephemeral
                 && record.holder == sealed.holder
@@ -166,5 +179,25 @@ impl IssuedFile {
             }
         }
         Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_records_are_looked_through_and_with_more_the_directory_is_refused() {
+        let sealed = include_str!("../../../fixtures/sealed-credential.json");
+        let sealed: SealedFile = parse_json(Path::new("sealed.json"), sealed).unwrap();
+        let home = Path::new("issued");
+        let among = |files: usize| {
+            let others = (0..files).map(|_| PathBuf::from("issued/other.json"));
+            IssuedFile::among(others, home, &sealed)
+        };
+        assert!(among(MAX_RECORDS).unwrap().is_none());
+        let refused = among(MAX_RECORDS + 1).unwrap_err();
+        assert_eq!(refused.path, home);
+        assert!(refused.problem.contains("more than 1048576"), "{refused}");
     }
 }

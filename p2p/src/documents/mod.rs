@@ -20,10 +20,11 @@ mod tests;
 
 pub use error::{FileError, Located, Problem};
 
+use crate::files;
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
     fs::{self, File, OpenOptions},
-    io::{Read as _, Write as _},
+    io::{ErrorKind, Write as _},
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
@@ -45,30 +46,24 @@ pub enum Access {
 /// # Errors
 /// [`FileError`] if it is missing, too large or not UTF-8.
 pub fn read_text(path: &Path) -> Result<String, FileError> {
+    read_text_within(path, MAX_FILE_BYTES)
+}
+
+/// [`read_text`] of a file of at most so many bytes.
+pub(crate) fn read_text_within(path: &Path, most: u64) -> Result<String, FileError> {
+    const WRONG: &str = "check that this is the right file";
     let fail = |problem: String, next: &str| FileError::whole(path, problem, next);
-    let file =
-        File::open(path).map_err(|e| fail(format!("cannot be opened: {e}"), "check the path"))?;
-    let mut bytes = Vec::new();
-    file.take(MAX_FILE_BYTES.saturating_add(1))
-        .read_to_end(&mut bytes)
-        .map_err(|e| {
-            fail(
-                format!("cannot be read: {e}"),
-                "check that it is a file you may read",
-            )
-        })?;
-    if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(fail(
-            format!("is larger than {MAX_FILE_BYTES} bytes"),
-            "check that this is the right file",
-        ));
-    }
+    let bytes = files::read_within(path, most).map_err(|e| match e.kind() {
+        ErrorKind::FileTooLarge => fail(e.to_string(), WRONG),
+        ErrorKind::NotFound => fail(format!("cannot be opened: {e}"), "check the path"),
+        _ => fail(
+            format!("cannot be read: {e}"),
+            "check that it is a file you may read",
+        ),
+    })?;
     String::from_utf8(bytes).map_err(|e| {
         let at = e.utf8_error().valid_up_to();
-        fail(
-            format!("is not UTF-8 text (byte {at})"),
-            "check that this is the right file",
-        )
+        fail(format!("is not UTF-8 text (byte {at})"), WRONG)
     })
 }
 

@@ -1,13 +1,14 @@
 //! The fixtures say what they should, and mistakes are told with file, place, value and remedy.
 
 use super::{
+    MAX_FILE_BYTES,
     auction::{AuctionFile, Opening},
     bid::BidFile,
     inventory::InventoryFile,
     names::Names,
     parse_json,
-    prices::{PriceFile, Unpriced},
-    read_json, write_json,
+    prices::{MAX_PERCENT, PriceFile, Unpriced},
+    read_json, read_text, write_json,
 };
 use std::{collections::BTreeMap, os::unix::fs::PermissionsExt as _, path::Path};
 use tender_auction::genesis::Issuer;
@@ -307,6 +308,34 @@ fn a_price_has_a_floor_a_ceiling_and_a_reason_for_being_none() {
         r#"{{ "types": {{ "resources/v1": {{ "per_unit": {{ "cpu_milli": {percents} }} }} }} }}"#
     );
     assert_eq!(of(&huge), Err(Unpriced::TooHigh));
+}
+
+#[test]
+fn a_percentage_is_so_large_and_no_larger() {
+    let check = |percent: u32| {
+        let text = AGENT_PRICES.replacen("\"T4\": 60", &format!("\"T4\": {percent}"), 1);
+        agent_prices(&text).check(&names())
+    };
+    assert_eq!(check(MAX_PERCENT), Ok(()));
+    let refused = check(MAX_PERCENT + 1).unwrap_err();
+    let field = "types.resources/v1.per_unit.gpu_milli.percent.gpu_model.T4";
+    assert_eq!(refused.field, field);
+    assert!(refused.next.contains("at most 100000"), "{}", refused.next);
+}
+
+#[test]
+fn a_document_is_so_long_and_no_longer() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("long.json");
+    let of = |bytes: u64| {
+        let file = std::fs::File::create(&path).unwrap();
+        file.set_len(bytes).unwrap();
+        read_text(&path)
+    };
+    assert_eq!(of(MAX_FILE_BYTES).unwrap().len() as u64, MAX_FILE_BYTES);
+    let refused = of(MAX_FILE_BYTES + 1).unwrap_err();
+    assert_eq!(refused.path, path);
+    assert!(refused.problem.contains("larger than 8388608"), "{refused}");
 }
 
 #[test]

@@ -98,6 +98,14 @@ impl GossipId {
     }
 }
 
+#[cfg(test)]
+impl Place {
+    /// The only place of some peer that is taken.
+    pub(crate) fn any() -> Self {
+        places::Share::default().place(None).unwrap()
+    }
+}
+
 /// What the node found a gossip message to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {

@@ -183,16 +183,21 @@ impl Admission {
     /// A judge: works until stopped.
     pub(super) fn run(&self) {
         while self.wait() {
-            let mut batch = Batch::default();
-            for _ in 0..MAX_EXAMINED {
-                let Some(item) = self.next(&batch) else { break };
-                match self.examine(&item) {
-                    Stage::Settled(finding) => self.conclude(item, finding),
-                    Stage::Proofs(outlook) => batch.push(item, outlook),
-                }
-            }
-            self.prove(batch);
+            self.prove(self.gather());
         }
+    }
+
+    /// Judges what waits, but for proofs: those come together.
+    fn gather(&self) -> Batch {
+        let mut batch = Batch::default();
+        for _ in 0..MAX_EXAMINED {
+            let Some(item) = self.next(&batch) else { break };
+            match self.examine(&item) {
+                Stage::Settled(finding) => self.conclude(item, finding),
+                Stage::Proofs(outlook) => batch.push(item, outlook),
+            }
+        }
+        batch
     }
 
     /// Waits until there is something to judge; `false` once stopped.
@@ -526,21 +531,13 @@ fn answer(reply: oneshot::Sender<Result<TxHash, Refused>>, result: Result<TxHash
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        mempool::Lane,
-        metrics::Metrics,
-        network::{Network, NetworkConfig},
-        node::archive::Archive,
-        store::Store,
-    };
-    use libp2p::identity::Keypair;
+    use crate::mempool::Lane;
     use tender_auction::{
         bid::Bid,
         scenario::{Plan, Scenario, amounts, attributes, class, key, spec, task},
         transaction::Transaction,
     };
     use tender_circuits::{Evidence, ProofBytes};
-    use tender_consensus::chain::ChainState;
 
     fn item(i: usize, origin: Origin) -> Item {
         Item {
@@ -673,12 +670,14 @@ mod tests {
     const AGENTS: [&str; 4] = ["alice", "bob", "carol", "dave"];
 
     /// A bid of each agent, all with sound proofs.
-    fn bids() -> (Scenario, Vec<Bid>) {
+    fn bids(agents: &[&str]) -> (Scenario, Vec<Bid>) {
         let mut scenario = Scenario::default();
         let machine = |agent: &str| format!("machine-{agent}");
         let attested = attributes(&[("cpu_milli", 4000)]);
-        let credentials =
-            AGENTS.map(|agent| scenario.issue(0, agent, &machine(agent), attested.clone()));
+        let issued = agents
+            .iter()
+            .map(|agent| scenario.issue(0, agent, &machine(agent), attested.clone()));
+        let credentials: Vec<_> = issued.collect();
         let auction = scenario.open(spec(
             vec![class("small", &[("cpu_milli", 1000)])],
             vec![task("a", 0, 100, 1)],
@@ -695,7 +694,7 @@ mod tests {
             };
             scenario.bid(&plan, credential)
         };
-        let bids = AGENTS.iter().zip(&credentials).map(bid).collect();
+        let bids = agents.iter().zip(&credentials).map(bid).collect();
         (scenario, bids)
     }
 
@@ -709,7 +708,7 @@ mod tests {
     /// T26: in one batch, a false proof and one that is no proof cost their own bids only; a bid whose signature is wrong is out before.
     #[test]
     fn a_bad_proof_in_a_batch_is_its_own_bids_fault() {
-        let (scenario, mut bids) = bids();
+        let (scenario, mut bids) = bids(&AGENTS);
         let chain_id = scenario.state.chain();
         let other = *proof_of(&mut bids[0]);
         *proof_of(&mut bids[1]) = other;
@@ -724,24 +723,11 @@ mod tests {
 
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let dir = tempfile::tempdir().unwrap();
-        let metrics = Metrics::new();
-        let config = NetworkConfig {
-            chain: chain_id,
-            listen: Vec::new(),
-            bootstrap: Vec::new(),
-            metrics: metrics.clone(),
-        };
-        let keypair = Keypair::generate_ed25519();
-        let network = Network::start(config, &keypair);
-        let (network, _events) = runtime.block_on(network).unwrap();
-        let archive = Archive::new(Store::open(dir.path(), chain_id).unwrap());
-        let mut chain = ChainState::genesis(&*scenario.market);
-        (chain.app, chain.height) = (scenario.state.clone(), scenario.state.height());
-        let market = Arc::clone(&scenario.market);
-        let shared = Shared::new(market, archive, metrics.clone(), network, None, chain);
+        let (shared, _events) = runtime.block_on(Shared::alone(&scenario, dir.path()));
+        let metrics = shared.metrics.clone();
         let (jobs, _job_queue) = Jobs::new();
         let (out, mut outgoing) = mpsc::channel(64);
-        let admission = Admission::new(Arc::new(shared), jobs, out);
+        let admission = Admission::new(shared, jobs, out);
 
         // All wait before the judge comes. The second is gossiped too, by another peer.
         let bytes = |bid: &Bid| TxBytes::new(Transaction::Bid(Box::new(bid.clone())).to_bytes());
@@ -793,6 +779,49 @@ mod tests {
         }
     }
 
+    /// T26: a bid waits behind so many that are refused without proofs, and no more: one more waits for the next batch. And what was refused for
+    /// now is set aside for so long and no longer; then it is entered as this peer's own, for gossip has forgotten it.
+    #[test]
+    fn a_flood_of_what_is_refused_keeps_no_bid_waiting_and_nothing_is_kept_too_long() {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let (scenario, bids) = bids(&AGENTS[..1]);
+        let (shared, _events) = runtime.block_on(Shared::alone(&scenario, dir.path()));
+        let (jobs, _job_queue) = Jobs::new();
+        let (out, mut outgoing) = mpsc::channel(2 * MAX_EXAMINED);
+        let admission = Admission::new(shared, jobs, out);
+
+        let bid = Transaction::Bid(Box::new(bids[0].clone())).to_bytes();
+        let (id, peer) = (GossipId::any(PeerId::random()), PeerId::random());
+        let tx = TxBytes::new(bid).unwrap();
+        assert!(admission.offer(tx, Origin::Gossip { id, peer }));
+        let flood = [PeerId::random(), PeerId::random()];
+        for (i, peer) in flood.iter().cycle().enumerate().take(MAX_EXAMINED) {
+            assert!(admission.lock().push(gossiped(i, *peer)).is_ok());
+        }
+        let batch = admission.gather();
+        assert_eq!((batch.items.len(), admission.lock().gossiped.len()), (1, 1));
+        let verdicts = std::iter::from_fn(|| outgoing.try_recv().ok());
+        assert_eq!(verdicts.count(), MAX_EXAMINED - 1);
+
+        let refused = Refused {
+            code: "sequence",
+            message: String::new(),
+            for_ever: false,
+        };
+        let aged = |age| {
+            let mut item = gossiped(0, peer);
+            item.since = Instant::now().checked_sub(age).unwrap();
+            item
+        };
+        let moment = Duration::from_secs(4);
+        let (young, old) = (aged(PATIENCE - moment), aged(PATIENCE));
+        assert!(matches!(young.source(), Source::Peer(_)));
+        assert!(matches!(old.source(), Source::Late(_)));
+        assert!(admission.set_aside(young, &refused).is_ok());
+        assert!(admission.set_aside(old, &refused).is_err());
+    }
+
     /// T26: neither a peer nor a client can fill a batch, however much of theirs waits; the rest is taken from others.
     #[test]
     fn one_peer_or_client_cannot_fill_a_batch() {
@@ -810,7 +839,7 @@ mod tests {
         }
         assert!(queue.push(gossiped(MAX_BATCH, honest)).is_ok());
         submit(&mut queue, MAX_BATCH, client(2));
-        let (scenario, bids) = bids();
+        let (scenario, bids) = bids(&AGENTS[..1]);
         let tx = Transaction::Bid(Box::new(bids[0].clone()));
         let outlook = || Outlook {
             lane: Lane::Committee,

@@ -25,9 +25,9 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use tender_auction::{
     certificate::{AssignmentCertificate, MAX_SET_CHANGES, SetChange},
-    market::MarketState,
+    market::{MarketState, auction::MAX_AUCTION_ENTRIES, settle::MAX_RUNNERS_UP},
     outcome::{OutcomeKey, OutcomeRecord},
-    task::AuctionSpec,
+    task::{AuctionSpec, MAX_TASKS, MAX_UNITS},
     transaction::MAX_TX_BYTES,
 };
 use tender_consensus::{
@@ -41,8 +41,12 @@ use tender_wire::{AuctionId, CodecError, Digest, Height, PublicKey, TxHash, Wire
 
 /// Blocks and certificates of one answer, in bytes: below consensus' cap, with room for the frame around them.
 pub(crate) const MAX_RANGE_BYTES: usize = MAX_RESPONSE_BYTES - 4096;
-/// Records of one auction read at most: 65,536 bids of 64 entries are far above what a block can hold.
+/// Records of one auction read at most: several times what an auction can leave.
 pub(crate) const MAX_RECORDS: usize = 1 << 20;
+/// Awards of an auction, each told of at most five times: a unit's first, and those of runners-up.
+const MAX_AWARDS: usize = MAX_UNITS as usize + MAX_TASKS * MAX_RUNNERS_UP;
+const _: () =
+    assert!(1 + 2 * MAX_AUCTION_ENTRIES + MAX_UNITS as usize + 5 * MAX_AWARDS < MAX_RECORDS);
 /// Of those, read from the disk at once, at about half a kilobyte each.
 pub(crate) const RECORDS_AT_ONCE: usize = 1024;
 
@@ -487,4 +491,53 @@ fn key(table: u8, parts: &[&[u8]]) -> Vec<u8> {
 
 fn be_u64(bytes: &[u8]) -> Option<u64> {
     bytes.try_into().ok().map(u64::from_be_bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tender_auction::outcome::{AuctionEnd, AuctionRecord};
+    use tender_wire::{BlockId, ChainId};
+
+    #[test]
+    fn records_are_read_so_many_at_once_and_the_rest_next() {
+        let dir = tempfile::tempdir().unwrap();
+        let archive = Archive::new(Store::open(dir.path(), ChainId([0; 32])).unwrap());
+        let (auction, other) = (AuctionId([1; 32]), AuctionId([2; 32]));
+        let record = |auction, bids| {
+            let end = AuctionEnd::Cleared {
+                seed: Digest::ZERO,
+                nonces: Vec::new(),
+                bids,
+                surplus: 0,
+            };
+            OutcomeRecord::Auction(AuctionRecord { auction, end })
+        };
+        let most = u32::try_from(RECORDS_AT_ONCE).unwrap();
+        let row = |auction: AuctionId, position: u32| {
+            let at = [
+                auction.as_ref(),
+                &1u64.to_be_bytes(),
+                &position.to_be_bytes(),
+            ];
+            (key(b'o', &at), encode(&record(auction, position)))
+        };
+        // Of one auction as many as are read at once, of the other one more.
+        let rows = (0..most).map(|n| row(auction, n));
+        let rows: Vec<_> = rows.chain((0..=most).map(|n| row(other, n))).collect();
+        let block = BlockId([1; 32]);
+        archive
+            .store
+            .commit(Height(1), block, b"", b"", &rows)
+            .unwrap();
+        for (auction, last) in [(auction, most - 1), (other, most)] {
+            let read = archive.records(&auction).unwrap();
+            assert!(read.iter().map(|it| it.position).eq(0..=last));
+            let is_last = |it: &OutcomeRecord| *it == record(auction, last);
+            let [found] = &archive.records_where(&auction, is_last).unwrap()[..] else {
+                panic!("one");
+            };
+            assert_eq!((found.position, found.height), (last, Height(1)));
+        }
+    }
 }

@@ -19,7 +19,10 @@ use super::{
     shared::Shared,
     status::StatusMessage,
 };
-use crate::network::{GossipId, NetworkEvent, Place, Topic, Verdict};
+use crate::{
+    blocking::Blocking,
+    network::{GossipId, NetworkEvent, Place, Topic, Verdict},
+};
 use libp2p::PeerId;
 use std::{
     sync::Arc,
@@ -61,7 +64,7 @@ pub(super) struct Courier {
     pub(super) admission: Arc<Admission>,
     pub(super) jobs: Jobs,
     asked: Arc<Semaphore>,
-    reads: Arc<Semaphore>,
+    reads: Blocking,
 }
 
 impl Courier {
@@ -71,7 +74,7 @@ impl Courier {
             admission,
             jobs,
             asked: Arc::new(Semaphore::new(MAX_ASKED)),
-            reads: Arc::new(Semaphore::new(MAX_READS)),
+            reads: Blocking::new(MAX_READS),
         }
     }
 
@@ -221,10 +224,9 @@ impl Courier {
 
     /// Committed blocks, from the store.
     async fn committed(&self, from: Height) -> Option<Vec<u8>> {
-        let _permit = self.reads.acquire().await.ok()?;
         let archive = self.shared.archive.clone();
-        let range = spawn_blocking(move || archive.range(from).map(|range| encode(&range)));
-        match range.await.ok()? {
+        let range = move || archive.range(from).map(|range| encode(&range));
+        match self.reads.run(range).await? {
             Ok(answer) => Some(answer),
             Err(error) => {
                 tracing::error!(%error, "cannot read blocks for a peer");
@@ -320,4 +322,116 @@ fn decode_or_reject<T: Wire>(data: &[u8], source: PeerId) -> Result<T, Verdict> 
         tracing::debug!(peer = %source, %error, "unreadable gossip");
         Verdict::Reject
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::driver::JOB_QUEUE;
+    use std::{collections::BTreeSet, sync::mpsc::Receiver};
+    use tender_auction::scenario::Scenario;
+    use tender_consensus::vote::{Vote, VoteKind};
+    use tender_wire::{PublicKey, Round, Signature};
+    use tokio::{
+        runtime::Handle,
+        time::{pause, sleep},
+    };
+
+    /// A courier, and what keeps it from finding its queues closed.
+    struct Post {
+        courier: Courier,
+        jobs: Receiver<Job>,
+        _kept: (tempfile::TempDir, mpsc::Receiver<NetworkEvent>),
+    }
+
+    async fn post() -> Post {
+        let dir = tempfile::tempdir().unwrap();
+        let (shared, events) = Shared::alone(&Scenario::default(), dir.path()).await;
+        let (jobs, queue) = Jobs::new();
+        let (out, _) = mpsc::channel(1);
+        let admission = Admission::new(Arc::clone(&shared), jobs.clone(), out);
+        Post {
+            courier: Courier::new(shared, Arc::new(admission), jobs),
+            jobs: queue,
+            _kept: (dir, events),
+        }
+    }
+
+    #[tokio::test]
+    async fn so_many_own_questions_are_under_way_and_one_more_is_dropped() {
+        let Post { courier, .. } = &post().await;
+        let tasks = || Handle::current().metrics().num_alive_tasks();
+        let before = tasks();
+        for _ in 0..=MAX_ASKED {
+            courier.ask(Request::Blocks(Height(1)), Vec::new());
+        }
+        assert_eq!(tasks() - before, MAX_ASKED);
+    }
+
+    #[tokio::test]
+    async fn a_question_is_put_to_so_many_peers_and_no_more() {
+        let Post { courier, .. } = &post().await;
+        let peers = &courier.shared.peers;
+        // Known, and not to be reached.
+        for _ in 0..10 {
+            peers.number(PeerId::random());
+        }
+        courier.ask(Request::Blocks(Height(1)), Vec::new());
+        let asked = Arc::clone(&courier.asked);
+        let all = u32::try_from(MAX_ASKED).unwrap();
+        let ended = timeout(Duration::from_secs(60), asked.acquire_many(all)).await;
+        drop(ended.unwrap().unwrap());
+        // Those whom nothing was asked go first.
+        let rest = (0..100).map(|_| peers.choose(&[], Height(0), &[]).unwrap());
+        assert_eq!(rest.collect::<BTreeSet<_>>().len(), 10 - ATTEMPTS);
+    }
+
+    /// B16: whoever asks does not wait for ever, and holds its place so long and no longer.
+    #[tokio::test]
+    async fn the_consensus_thread_answers_a_peer_in_time_or_not_at_all() {
+        let Post { courier, jobs, .. } = &post().await;
+        pause();
+        let moment = Duration::from_millis(1);
+        for after in [ANSWER_PATIENCE - moment, ANSWER_PATIENCE + moment] {
+            let thread = async {
+                let Ok(Job::Answer { reply, .. }) = jobs.try_recv() else {
+                    panic!("a question");
+                };
+                sleep(after).await;
+                reply.send(Response::Blocks(Vec::new()))
+            };
+            let asked = courier.in_progress(Request::Votes(Height(1)));
+            let (answer, heard) = tokio::join!(asked, thread);
+            let in_time = after < ANSWER_PATIENCE;
+            assert_eq!((answer.is_some(), heard.is_ok()), (in_time, in_time));
+        }
+    }
+
+    /// B18: what finds the consensus thread's queue full is not waited for, and nobody is blamed.
+    #[tokio::test]
+    async fn a_full_queue_of_the_consensus_thread_ignores_gossip_and_leaves_questions_unanswered() {
+        let Post { courier, jobs, .. } = &post().await;
+        let vote = Vote {
+            height: Height(1),
+            round: Round(0),
+            kind: VoteKind::Prevote,
+            block: None,
+            validator: PublicKey([0; 32]),
+            signature: Signature([0; 64]),
+        };
+        let data = encode(&Message::Vote(Box::new(vote)));
+        let source = PeerId::random();
+        let say = || {
+            let (id, place) = (GossipId::any(source), Place::any());
+            courier.gossip(&id, source, (Topic::Vote, data.clone()), place)
+        };
+        for _ in 0..JOB_QUEUE {
+            assert!(say().is_ok());
+        }
+        assert_eq!(say(), Err(Verdict::Ignore));
+        let asked = || courier.in_progress(Request::Votes(Height(1)));
+        assert!(asked().await.is_none());
+        drop(jobs.try_recv());
+        assert!(say().is_ok(), "there is room again");
+    }
 }

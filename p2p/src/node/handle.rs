@@ -99,7 +99,8 @@ impl NodeHandle {
         self.begin_stop();
         if let Some((_, server)) = self.api.take() {
             let abort = server.abort_handle();
-            if timeout(API_GRACE, server).await.is_err() {
+            // It cuts off what is left after its grace; that takes a moment.
+            if timeout(API_GRACE.saturating_mul(2), server).await.is_err() {
                 abort.abort();
             }
         }

@@ -233,4 +233,38 @@ mod tests {
         assert_eq!(peers.fault(number), None);
         assert_eq!(peers.fault(number), Some(id));
     }
+
+    /// B17, B20: names that come and go, and lie, fill no more than the tables.
+    #[test]
+    fn so_many_peers_are_known_and_so_many_suspected_and_no_more() {
+        let peers = Peers::default();
+        let ids: Vec<_> = (0..=MAX_ROWS).map(|_| PeerId::random()).collect();
+        let known = |number, id| peers.choose(&[number], Height(0), &[]) == Some(id);
+        let first = peers.number(ids[0]);
+        for id in &ids[1..MAX_ROWS] {
+            peers.number(*id);
+        }
+        assert!(known(first, ids[0]));
+        let last = peers.number(ids[MAX_ROWS]);
+        assert!(!known(first, ids[0]) && known(last, ids[MAX_ROWS]));
+        assert_eq!(peers.lock().by_number.len(), MAX_ROWS);
+        assert_eq!(peers.lock().by_id.len(), MAX_ROWS);
+
+        let mut suspects = 0;
+        while suspects <= MAX_SUSPECTS {
+            let id = PeerId::random();
+            let number = peers.number(id);
+            assert_eq!(peers.fault(number), None);
+            suspects += 1;
+            assert_eq!(peers.lock().faults.len(), suspects.min(MAX_SUSPECTS));
+            peers.gone(&id);
+        }
+        assert_eq!(peers.fault(last), None);
+        assert_eq!(peers.fault(last), None);
+        assert_eq!(
+            peers.fault(last),
+            Some(ids[MAX_ROWS]),
+            "counted all the same"
+        );
+    }
 }

@@ -126,3 +126,19 @@ fn refusal(error: &Refusal) -> Refused {
         for_ever: error.is_state_independent(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// D, B22: what a stranger wrote into a transaction comes back cut.
+    #[test]
+    fn a_reason_is_repeated_so_far_and_no_further() {
+        let said = |why: String| refusal(&Refusal::Change { why }).message;
+        let room = MAX_REASON_CHARS - said(String::new()).chars().count();
+        let whole = said("x".repeat(room));
+        assert!(whole.ends_with('x'));
+        assert_eq!(whole.chars().count(), MAX_REASON_CHARS);
+        assert_eq!(said("x".repeat(room + 1)), format!("{whole}…"));
+    }
+}

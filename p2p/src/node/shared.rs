@@ -109,6 +109,34 @@ impl Shared {
         }
     }
 
+    /// Of a peer that runs no threads and listens nowhere, where a scenario stands.
+    #[cfg(test)]
+    pub(super) async fn alone(
+        scenario: &tender_auction::scenario::Scenario,
+        dir: &std::path::Path,
+    ) -> (
+        Arc<Self>,
+        tokio::sync::mpsc::Receiver<crate::network::NetworkEvent>,
+    ) {
+        let (market, metrics) = (Arc::clone(&scenario.market), Metrics::new());
+        let chain_id = scenario.state.chain();
+        let config = crate::network::NetworkConfig {
+            chain: chain_id,
+            listen: Vec::new(),
+            bootstrap: Vec::new(),
+            metrics: metrics.clone(),
+        };
+        let keypair = libp2p::identity::Keypair::generate_ed25519();
+        let network = crate::network::Network::start(config, &keypair).await;
+        let (network, events) = network.unwrap();
+        let store = crate::store::Store::open(dir, chain_id).unwrap();
+        let mut chain = ChainState::genesis(&*market);
+        (chain.app, chain.height) = (scenario.state.clone(), scenario.state.height());
+        let archive = Archive::new(store);
+        let shared = Shared::new(market, archive, metrics, network, None, chain);
+        (Arc::new(shared), events)
+    }
+
     /// The chain as last committed, durably.
     pub fn chain(&self) -> Arc<Chain> {
         Arc::clone(&self.chain.borrow())

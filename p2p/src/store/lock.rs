@@ -91,6 +91,15 @@ mod tests {
         let error = DirLock::acquire(dir.path()).unwrap_err().to_string();
         let pid = format!("already in use by process {}", std::process::id());
         assert!(error.contains(&pid), "{error}");
+        // Whatever stands in the file, little of it is shown.
+        let most = usize::try_from(OWNER_BYTES).unwrap();
+        for (written, shown) in [(most, most), (most + 1, most), (1 << 20, most)] {
+            std::fs::write(dir.path().join(FILE), "x".repeat(written)).unwrap();
+            let LockError::InUse { owner, .. } = DirLock::acquire(dir.path()).unwrap_err() else {
+                panic!("it is held");
+            };
+            assert_eq!(owner, "x".repeat(shown));
+        }
         drop(held);
         DirLock::acquire(dir.path()).unwrap();
     }

@@ -289,6 +289,7 @@ async fn b22_web_pages_strangers_and_open_doors_are_kept_out() {
     });
     garbage.await.unwrap();
     assert_eq!(send(node, "GET", "/health", &[], vec![]).await.0, 200);
+    after_a_large_body_a_connection_is_closed(node).await;
 
     let dir = tempfile::tempdir().unwrap();
     let mut open = config(&net.genesis, dir.path(), Vec::new());
@@ -319,7 +320,50 @@ async fn b22_web_pages_strangers_and_open_doors_are_kept_out() {
     assert_eq!(answer, (404, "not_found".into()));
     let answer = refused(&follower, "POST", "/v1/auctions", vec![]).await;
     assert_eq!(answer, (405, "wrong_method".into()));
+
+    // Whoever is in the middle of a request is cut off when the peer stops, and holds none of its files.
+    let url = follower.api_url().unwrap();
+    let mut half = std::net::TcpStream::connect(url.replace("http://", "")).unwrap();
+    let head = "POST /v1/transactions HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\ncontent-length: 9\r\n\r\n";
+    half.write_all(head.as_bytes()).unwrap();
+    let half = spawn_blocking(move || {
+        let mut said = [0; 25];
+        half.read_exact(&mut said).unwrap();
+        assert_eq!(&said, b"HTTP/1.1 100 Continue\r\n\r\n");
+        half
+    });
+    let mut half = half.await.unwrap();
     follower.shutdown().await;
+    let again = config(&net.genesis, dir.path(), Vec::new());
+    let again = Node::start(again, follower_keys()).await.unwrap();
+    again.shutdown().await;
+    half.set_read_timeout(Some(PATIENCE)).unwrap();
+    let end = half.read_to_end(&mut Vec::new());
+    assert!(!end.is_err_and(|e| e.kind() == std::io::ErrorKind::WouldBlock));
+}
+
+/// P10, B22: buffers grow with bodies, and go with their connections.
+async fn after_a_large_body_a_connection_is_closed(node: &NodeHandle) {
+    for (bytes, is_kept) in [(32 << 10, true), ((32 << 10) + 1, false)] {
+        let address = node.api_url().unwrap().replace("http://", "");
+        let answered = spawn_blocking(move || {
+            let mut stream = std::net::TcpStream::connect(address).unwrap();
+            let head = format!(
+                "POST /v1/transactions HTTP/1.1\r\nhost: localhost\r\ncontent-length: {bytes}\r\n\r\n"
+            );
+            stream.write_all(head.as_bytes()).unwrap();
+            stream.write_all(&vec![0; bytes]).unwrap();
+            let (mut answer, mut byte) = (Vec::new(), [0]);
+            while !answer.ends_with(b"\r\n\r\n") {
+                stream.read_exact(&mut byte).unwrap();
+                answer.push(byte[0]);
+            }
+            String::from_utf8(answer).unwrap().to_lowercase()
+        });
+        let head = answered.await.unwrap();
+        assert!(head.starts_with("http/1.1 400"), "{head}");
+        assert_eq!(!head.contains("connection: close"), is_kept, "{head}");
+    }
 }
 
 /// THREATS D, B22: whom a peer talks to is its owner's to say.

@@ -22,7 +22,6 @@ use crate::{
         names::Names,
     },
 };
-use std::time::Duration;
 use tender_auction::{
     bid::{Bid, BidContent, MAX_SEQUENCE},
     seal::{Associated, BidBody, CommitteeKey, seal},
@@ -33,8 +32,6 @@ use tender_wire::{BidId, Height};
 
 /// How often a bid is proven anew because its root went stale meanwhile.
 pub(crate) const ATTEMPTS: usize = 4;
-/// How long to wait for a bid's block.
-pub(crate) const COMMIT_WITHIN: Duration = Duration::from_secs(60);
 
 /// An agent that bids.
 pub struct Bidder<'a> {
@@ -85,7 +82,7 @@ impl Bidder<'_> {
                 .actor
                 .client
                 .submit(&Transaction::Bid(Box::new(bid.clone())));
-            match sent.and_then(|hash| self.actor.client.wait_committed(&hash, COMMIT_WITHIN)) {
+            match sent.and_then(|hash| self.actor.client.wait_committed(&hash)) {
                 Ok(height) => {
                     return Ok(Placed {
                         id: bid.content.id(),
@@ -318,4 +315,57 @@ pub fn random() -> Result<[u8; 32], Failure> {
         )
     })?;
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        agent::testing::{actor, attested, auction, fine, names, peer, refused},
+        api::types::{Submitted, TxStatus},
+    };
+    use std::{
+        path::Path,
+        sync::{
+            Arc,
+            atomic::{AtomicUsize, Ordering},
+        },
+    };
+    use tender_wire::TxHash;
+
+    #[test]
+    fn a_bid_is_proven_so_often_and_then_the_peers_reason_is_told() {
+        let (scenario, auction) = auction();
+        let (names, prover) = (names(), Prover::in_home(Path::new("")));
+        let credentials = [attested(&scenario, "ann", "box")];
+        let file = serde_json::json!({ "prices": { "work": 10 } });
+        let file: BidFile = serde_json::from_value(file).unwrap();
+        // The registry moves on so often while the bid is made.
+        for stale in 0..=ATTEMPTS {
+            let sent = Arc::new(AtomicUsize::new(0));
+            let counted = Arc::clone(&sent);
+            let client = peer(move |what| match what {
+                "post /v1/transactions" => match counted.fetch_add(1, Ordering::SeqCst) {
+                    before if before < stale => refused("root_too_old"),
+                    _ => fine(&Submitted {
+                        tx_hash: TxHash([1; 32]),
+                    }),
+                },
+                "get /v1/auctions" => fine(&[(); 0]),
+                _ => fine(&TxStatus::Committed { height: Height(9) }),
+            });
+            let bidder = Bidder {
+                actor: &actor("ann", client),
+                prover: &prover,
+                credentials: &credentials,
+                names: &names,
+            };
+            let done = bidder.bid(&auction, &file);
+            assert_eq!(sent.load(Ordering::SeqCst), ATTEMPTS.min(stale + 1));
+            match done {
+                Ok(placed) => assert!(placed.attempts == stale + 1 && stale < ATTEMPTS),
+                Err(failure) => assert!(failure.is_code("root_too_old") && stale == ATTEMPTS),
+            }
+        }
+    }
 }

@@ -163,20 +163,21 @@ fn nvidia() -> Result<Vec<Gpu>, String> {
         NvmlError::LibloadingError(_) => "its driver's library libnvidia-ml is not here".to_owned(),
         other => format!("its driver's library says: {other}"),
     })?;
-    let ask = || -> Result<Vec<Gpu>, NvmlError> {
-        let count = nvml.device_count()?.min(MAX_GPUS);
-        (0..count)
-            .map(|index| {
-                let device = nvml.device_by_index(index)?;
-                let memory = device.memory_info().ok();
-                Ok(Gpu {
-                    name: device.name()?,
-                    memory_mib: memory.map(|info| info.total / MIB),
-                })
-            })
-            .collect()
+    let gpu = |index| {
+        let device = nvml.device_by_index(index)?;
+        let memory = device.memory_info().ok();
+        Ok(Gpu {
+            name: device.name()?,
+            memory_mib: memory.map(|info| info.total / MIB),
+        })
     };
-    ask().map_err(|e| format!("its driver's library says: {e}"))
+    let all = nvml.device_count().and_then(|count| first(count, gpu));
+    all.map_err(|e| format!("its driver's library says: {e}"))
+}
+
+/// Of so many GPUs those that are asked of.
+pub(super) fn first<E>(count: u32, gpu: impl FnMut(u32) -> Result<Gpu, E>) -> Result<Vec<Gpu>, E> {
+    (0..count.min(MAX_GPUS)).map(gpu).collect()
 }
 
 /// What the `amdgpu` driver shows: one card a directory, connectors and render nodes beside it.

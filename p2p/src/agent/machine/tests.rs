@@ -367,6 +367,20 @@ fn this_machine_has_something_of_everything_that_every_machine_has() {
 }
 
 #[test]
+fn so_many_gpus_of_a_driver_are_counted_and_no_more() {
+    for (has, seen) in [(gpu::MAX_GPUS, gpu::MAX_GPUS), (u32::MAX, gpu::MAX_GPUS)] {
+        let of_driver = |index: u32| {
+            Ok::<_, ()>(Gpu {
+                name: index.to_string(),
+                memory_mib: None,
+            })
+        };
+        let found = gpu::first(has, of_driver).unwrap();
+        assert_eq!(found.len() as u32, seen);
+    }
+}
+
+#[test]
 fn a_figure_of_the_system_is_so_long_and_no_longer() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("figure");

@@ -27,13 +27,13 @@ use tender_wire::AuctionId;
 
 /// An action that is due.
 pub(super) struct Due {
-    auction: AuctionId,
+    pub(super) auction: AuctionId,
     /// The assignment, as the journal names it.
-    award: String,
-    step: Step,
-    action: Action,
+    pub(super) award: String,
+    pub(super) step: Step,
+    pub(super) action: Action,
     /// What it is, for people.
-    what: String,
+    pub(super) what: String,
 }
 
 /// The name of an assignment in the journal and on disk.

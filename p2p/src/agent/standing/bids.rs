@@ -46,7 +46,7 @@ impl Agent {
         Ok(())
     }
 
-    fn bid_with_all(
+    pub(super) fn bid_with_all(
         &mut self,
         machines: &Machines,
         summary: &AuctionSummary,
@@ -111,7 +111,7 @@ impl Agent {
     }
 
     /// Whether the machine has no bid in this auction, none on its way, and may be tried.
-    fn is_to_bid(
+    pub(super) fn is_to_bid(
         &mut self,
         detail: &AuctionDetail,
         serial: &str,
@@ -283,7 +283,7 @@ impl Agent {
         Ok((Transaction::Bid(Box::new(bid)), plan.entries.len()))
     }
 
-    fn bid_refused(
+    pub(super) fn bid_refused(
         &mut self,
         detail: &AuctionDetail,
         serial: &str,

@@ -343,6 +343,40 @@ mod tests {
     }
 
     #[test]
+    fn a_command_has_so_long_to_end_and_is_killed_then() {
+        let dir = tempfile::tempdir().unwrap();
+        let tidy = dir.path().join("tidy");
+        let order = |name: &str, command: &str| {
+            let command =
+                format!("trap '{command}' TERM; touch ready; while :; do sleep 0.1; done");
+            order(&dir.path().join(name), &command, FAR)
+        };
+        let (sender, receiver) = mpsc::sync_channel(2);
+        let jobs = [
+            order("tidies", &format!("touch {}; exit", tidy.display())),
+            order("stays", ""),
+        ]
+        .map(|order| {
+            let (sender, ready) = (sender.clone(), order.dir.join("work/ready"));
+            let job = Job::start(order, move |ended| {
+                sender.send((ended, Instant::now())).unwrap();
+            });
+            while !ready.exists() {
+                sleep(LOOK);
+            }
+            job.unwrap()
+        });
+        let asked = Instant::now();
+        jobs.iter().for_each(Job::stop);
+        let ends: Vec<_> = receiver.iter().take(2).collect();
+        assert!(ends.iter().all(|(ended, _)| *ended == Ended::Stopped));
+        assert!(tidy.exists());
+        let last = ends.iter().map(|(_, at)| at.duration_since(asked)).max();
+        assert!(last >= Some(GRACE), "killed before its time: {last:?}");
+        jobs.into_iter().for_each(Job::join);
+    }
+
+    #[test]
     fn what_an_agent_killed_in_a_run_left_is_ended_before_the_next() {
         let dir = tempfile::tempdir().unwrap();
         let mut left = Command::new("sleep")

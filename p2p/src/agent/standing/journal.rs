@@ -9,14 +9,13 @@
 
 use crate::{
     agent::error::Failure,
-    documents::{FileError, parse_json},
+    documents::{FileError, parse_json, read_text_within},
     files,
 };
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
-    fs::File,
-    io::{self, Read as _},
+    io,
     path::{Path, PathBuf},
 };
 use tender_auction::task::MAX_ENTRIES;
@@ -155,15 +154,10 @@ impl Journal {
 }
 
 fn read(path: &Path) -> Result<Book, FileError> {
-    let fail = |problem: String| FileError::whole(path, problem, "");
-    let file = match File::open(path) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Book::default()),
-        other => other.map_err(|e| fail(format!("cannot be opened: {e}")))?,
-    };
-    let mut text = String::new();
-    let read = file.take(MAX_BYTES).read_to_string(&mut text);
-    read.map_err(|e| fail(format!("cannot be read: {e}")))?;
-    parse_json(path, &text)
+    if let Ok(false) = path.try_exists() {
+        return Ok(Book::default());
+    }
+    parse_json(path, &read_text_within(path, MAX_BYTES)?)
 }
 
 #[cfg(test)]
@@ -208,5 +202,51 @@ mod tests {
             said.contains("journal.json:1:") && said.contains("move the file away"),
             "{said}"
         );
+    }
+
+    #[test]
+    fn a_journal_is_so_long_and_no_longer() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal.json");
+        let said = |bytes: u64| {
+            let file = std::fs::File::create(&path).unwrap();
+            file.set_len(bytes).unwrap();
+            Journal::open(dir.path()).err().unwrap().to_string()
+        };
+        let read = said(MAX_BYTES);
+        assert!(read.contains("journal.json:1:1"), "{read}");
+        let refused = said(MAX_BYTES + 1);
+        assert!(refused.contains("larger than 67108864"), "{refused}");
+        assert!(refused.contains("move the file away"), "{refused}");
+    }
+
+    /// However many auctions take bids, what was begun fits the journal.
+    #[test]
+    fn with_so_many_rows_no_new_bid_is_made_and_what_was_begun_still_fits() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut journal = Journal::open(dir.path()).unwrap();
+        let mut rows = 0;
+        for number in 0.. {
+            assert_eq!(journal.has_room(), rows < MAX_ROWS);
+            if rows >= MAX_ROWS {
+                break;
+            }
+            let mut auction = [0; 32];
+            auction[..8].copy_from_slice(&u64::to_be_bytes(number));
+            let page = journal.book.auctions.entry(AuctionId(auction)).or_default();
+            page.bids.insert("s".repeat(100), TxHash([0xff; 32]));
+            for task in 0..MAX_ENTRIES {
+                let row = Row {
+                    sent: Some((Step::Deliver, TxHash([0xff; 32]))),
+                    failures: u32::MAX,
+                };
+                let name = format!("{}-{}", u32::MAX - u32::from(task), TxHash([0xff; 32]));
+                page.awards.insert(name, row);
+            }
+            rows += ROWS_PER_BID;
+        }
+        journal.write().unwrap();
+        let written = std::fs::metadata(&journal.path).unwrap().len();
+        assert!(written <= MAX_BYTES, "{written}");
     }
 }

@@ -29,6 +29,8 @@ mod bids;
 pub mod job;
 pub(crate) mod journal;
 pub(crate) mod offer;
+#[cfg(test)]
+mod tests;
 
 use super::{actor::Actor, client::Client, error::Failure, prover::Prover};
 use crate::{

@@ -510,6 +510,28 @@ mod tests {
     }
 
     #[test]
+    fn so_many_reasons_are_told_and_the_others_counted() {
+        let names = names();
+        let mut spec = spec(&names);
+        let class = spec.classes[0].clone();
+        let mut told = |classes: usize| {
+            let named = |n| Class {
+                name: format!("class-{n}"),
+                ..class.clone()
+            };
+            spec.classes = (0..classes).map(named).collect();
+            offered(&spec, &[box_of(&names, "python", 90_000)], 0).unwrap_err()
+        };
+        let reasons = |said: &str| said.matches("is not attested as it needs").count();
+        let all = told(MAX_REASONS);
+        assert_eq!(reasons(&all), MAX_REASONS);
+        assert!(!all.contains("more"), "{all}");
+        let cut = told(MAX_REASONS + 1);
+        assert_eq!(reasons(&cut), MAX_REASONS);
+        assert!(cut.ends_with("and 1 more"), "{cut}");
+    }
+
+    #[test]
     fn of_two_credentials_of_one_issuer_the_one_that_serves_more_is_used() {
         let names = names();
         let spec = spec(&names);

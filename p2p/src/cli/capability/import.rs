@@ -114,11 +114,20 @@ impl ImportArgs {
     }
 }
 
-/// SHA-256 of a file, read piece by piece.
+/// SHA-256 of a file.
 fn sha256_of(path: &Path) -> Result<Digest, FileError> {
+    sha256_within(path, MAX_HASHED_BYTES)
+}
+
+/// SHA-256 of a file of at most so many bytes, read piece by piece.
+fn sha256_within(path: &Path, most: u64) -> Result<Digest, FileError> {
     let fail = |problem: String| FileError::whole(path, problem, "check the path");
+    let too_large = || fail(format!("is larger than {most} bytes"));
     let file = File::open(path).map_err(|e| fail(format!("cannot be opened: {e}")))?;
-    let mut rest = file.take(MAX_HASHED_BYTES.saturating_add(1));
+    if file.metadata().is_ok_and(|data| data.len() > most) {
+        return Err(too_large());
+    }
+    let mut rest = file.take(most.saturating_add(1));
     let mut hasher = Sha256::new();
     let mut piece = vec![0; 1 << 16];
     let mut total = 0u64;
@@ -132,8 +141,35 @@ fn sha256_of(path: &Path) -> Result<Digest, FileError> {
         total = total.saturating_add(read as u64);
         hasher.update(piece.get(..read).unwrap_or_default());
     }
-    if total > MAX_HASHED_BYTES {
-        return Err(fail(format!("is larger than {MAX_HASHED_BYTES} bytes")));
+    if total > most {
+        return Err(too_large());
     }
     Ok(Digest(hasher.finalize().into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_hashed_so_far_and_no_further() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("circuit.r1cs");
+        let file = File::create(&path).unwrap();
+        file.set_len(100_000).unwrap();
+        let whole = Digest(Sha256::digest(vec![0; 100_000]).into());
+        assert_eq!(sha256_within(&path, 100_000), Ok(whole));
+        assert_eq!(sha256_of(&path), Ok(whole));
+        // Endless ones do not say so before they are read.
+        for (path, most) in [(&*path, 99_999), (Path::new("/dev/zero"), 100_000)] {
+            let refused = sha256_within(path, most).unwrap_err();
+            assert!(refused.problem.contains("larger"), "{refused}");
+        }
+        file.set_len(MAX_HASHED_BYTES + 1).unwrap();
+        let refused = sha256_of(&path).unwrap_err();
+        assert!(
+            refused.problem.contains("larger than 4294967296"),
+            "{refused}"
+        );
+    }
 }

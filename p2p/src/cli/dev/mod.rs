@@ -47,8 +47,6 @@ const VALIDATORS: u16 = 4;
 const BLOCK_INTERVAL_MS: u64 = 250;
 /// How long any one phase may take beyond its window.
 const PHASE_WITHIN: Duration = Duration::from_secs(180);
-/// How long an action may take to be in a block.
-const COMMIT_WITHIN: Duration = Duration::from_secs(60);
 /// Logs of the peers: what goes wrong.
 const LOG_FILTER: &str = "error";
 
@@ -397,7 +395,7 @@ impl Play<'_> {
                 bid: award.bid,
             })
         });
-        opener.act_all(actions.collect(), COMMIT_WITHIN)?;
+        opener.act_all(actions.collect())?;
         self.timeline.say(
             Topic::Award,
             format_args!("{total} results confirmed by the opener"),
@@ -474,7 +472,7 @@ fn serve(player: &Player, detail: &AuctionDetail) -> Result<(), Failure> {
         bid: award.bid,
     };
     let accept = awards.iter().map(|award| Action::Accept(named(award)));
-    player.actor.act_all(accept.collect(), COMMIT_WITHIN)?;
+    player.actor.act_all(accept.collect())?;
     let deliver = awards.iter().map(|award| {
         let text = format!(
             "{} did task {} for {}",
@@ -487,6 +485,6 @@ fn serve(player: &Player, detail: &AuctionDetail) -> Result<(), Failure> {
             result: result_hash(text.as_bytes()),
         }
     });
-    player.actor.act_all(deliver.collect(), COMMIT_WITHIN)?;
+    player.actor.act_all(deliver.collect())?;
     Ok(())
 }

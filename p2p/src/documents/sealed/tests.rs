@@ -8,7 +8,7 @@
 )]
 
 use super::*;
-use crate::documents::credential::{Content, hand_over, read_all};
+use crate::documents::credential::{Content, MAX_CREDENTIALS, hand_over, read_all, read_usable};
 use tender_circuits::{Attestation, Claim, Credential, FieldValue, IssuerIndex, asset_of};
 use tender_wire::{FieldBytes, Signature, TypeId, UnixTime};
 
@@ -279,6 +279,25 @@ fn a_home_opens_its_files_and_names_the_one_that_does_not_open() {
 }
 
 /// The layout of `fixtures/FORMATS.md` § 20 does not change by itself, nor with a new version of a library.
+#[test]
+fn a_directory_holds_so_many_credentials_and_with_more_it_is_refused() {
+    let ann = key(0x31);
+    let dir = tempfile::tempdir().unwrap();
+    for i in 0..MAX_CREDENTIALS {
+        std::fs::write(dir.path().join(format!("{i}.json")), "").unwrap();
+    }
+    std::fs::write(dir.path().join("readme.txt"), "").unwrap();
+    let refused = |path: &std::path::Path| {
+        let refused = read_all(dir.path(), &CHAIN, &ann).unwrap_err();
+        assert_eq!(refused.path, path, "{refused}");
+        read_usable(dir.path(), &CHAIN, &ann).1.len()
+    };
+    // As many as may be are looked at, and these are none.
+    assert_eq!(refused(&dir.path().join("0.json")), MAX_CREDENTIALS);
+    std::fs::write(dir.path().join("more.json"), "").unwrap();
+    assert_eq!(refused(dir.path()), 1);
+}
+
 #[test]
 fn the_file_of_the_fixtures_opens() {
     let path =
