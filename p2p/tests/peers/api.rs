@@ -4,6 +4,7 @@ use crate::{
     net::{Net, PATIENCE, config, credential, eventually, follower_keys, holds},
     openapi::Described,
 };
+use libp2p::PeerId;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::{
@@ -412,6 +413,14 @@ async fn peers_are_listed_and_banned_for_whoever_shows_the_token_alone() {
     eventually("dropped", || !is_listed()).await;
     tokio::task::block_in_place(|| client.unban(&other, token).unwrap());
     eventually("back", is_listed).await;
+    // Of a full list the owner is told.
+    let network = &node.shared().network;
+    for _ in 0..4096 {
+        network.ban(PeerId::random()).await.unwrap();
+    }
+    let refused = tokio::task::block_in_place(|| client.ban(&other, token).unwrap_err());
+    assert!(refused.is_code("too_many_banned"), "{refused}");
+    assert!(is_listed());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
