@@ -209,6 +209,57 @@ mod tests {
         (bytes, ends)
     }
 
+    /// P3: of an append that was not fsynced the disk may hold any of its sectors, in place of the rest zeros or no file. Whichever they are, what
+    /// was fsynced before is there, nothing is read that was not written, and where that cannot be known the log is refused.
+    #[test]
+    fn any_sectors_of_an_unsynced_append_cost_nothing_that_was_synced() {
+        let mut rng = crate::sim::Rng::new(3);
+        let (synced, _) = log();
+        let timeout = |round| Timeout {
+            round: Round(round),
+            kind: TimeoutKind::Precommit,
+        };
+        let mut written = sample();
+        written.extend((2..30).map(|round| WalRecord::Timeout(timeout(round))));
+        let whole: Vec<u8> = written.iter().flat_map(frame).collect();
+        let (mut cut, mut refused) = (0, 0);
+        for sector in [16, 64, 512] {
+            for _ in 0..400 {
+                let mut disk = whole.clone();
+                let percent = rng.below(101);
+                let mut end = synced.len();
+                let mut at = synced.len();
+                while at < disk.len() {
+                    let next = (at / sector * sector + sector).min(disk.len());
+                    if rng.chance(percent) {
+                        end = next;
+                    } else {
+                        disk[at..next].fill(0);
+                    }
+                    at = next;
+                }
+                if rng.chance(50) {
+                    disk.truncate(end);
+                }
+                match scan(&disk) {
+                    Ok(scan) => {
+                        assert!(scan.records.len() >= sample().len());
+                        assert!(written.starts_with(&scan.records));
+                        cut += usize::from(scan.records.len() < written.len());
+                    }
+                    Err(error) => {
+                        let WalError::Damaged { offset, .. } = error else {
+                            panic!("{error}")
+                        };
+                        assert!(offset >= synced.len());
+                        refused += 1;
+                    }
+                }
+            }
+        }
+        assert!(cut > 0 && refused > 0, "{cut} cut, {refused} refused");
+    }
+
     /// P3, P4: a log cut at any byte gives exactly the whole frames before the cut.
     #[test]
     fn torn_at_any_byte_keeps_the_whole_frames_before() {

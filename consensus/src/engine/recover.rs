@@ -5,7 +5,7 @@
 //! that held it did not finish, so it was never published and is made now.
 //!
 //! A validator above genesis that has no log at all may have voted at this height and forgotten it: it follows this one height without a voice. (An
-//! operator who knows better passes a log that holds only its `Start`.)
+//! operator who knows better passes a log that holds only its `Start`, and a shell that knows that nothing was ever signed one of a height that is over.)
 
 use super::{Engine, HaltReason, Live, admission::Verified};
 use crate::{

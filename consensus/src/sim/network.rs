@@ -205,6 +205,7 @@ impl<A: Application> Sim<A> {
             engine: None,
             pool: Arc::new(SimPool::default()),
             log: Vec::new(),
+            has_voted: false,
             store: Vec::new(),
             executed: None,
             crash: None,
@@ -542,6 +543,9 @@ impl<A: Application> Sim<A> {
                 let Some(response) = self.answer(from, to, &request) else {
                     return;
                 };
+                if from == NOBODY {
+                    return;
+                }
                 self.transmit(to, from, &response, |from, to, response| Event::Answer {
                     from,
                     to,
@@ -785,14 +789,8 @@ impl<A: Application> Sim<A> {
         }
         let delay = self.delay();
         if self.config.corrupt_percent > 0 && self.rng.chance(self.config.corrupt_percent) {
-            // A question keeps its sender: the answer must find the way back.
-            let sender = if T::NAME == Request::NAME {
-                from
-            } else {
-                NOBODY
-            };
             if let Some(damaged) = self.flip_a_bit(content) {
-                self.schedule(delay, event(sender, to, damaged));
+                self.schedule(delay, event(NOBODY, to, damaged));
             }
         } else {
             self.schedule(delay, event(from, to, content.clone()));

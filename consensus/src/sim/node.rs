@@ -8,7 +8,7 @@ use crate::{
     engine::{Effect, Engine, HaltReason, TxPool, WalBatch},
     signer::Signer,
     tx::TxBytes,
-    wal,
+    wal::{self, WalRecord},
 };
 use std::{
     collections::BTreeMap,
@@ -90,6 +90,8 @@ pub(super) struct Node<A: Application> {
     pub(super) pool: Arc<SimPool>,
     /// The vote log's durable bytes.
     pub(super) log: Vec<u8>,
+    /// Whether it ever wrote to its log, as the shell knows it beside the log.
+    pub(super) has_voted: bool,
     /// The block store's durable content.
     pub(super) store: Vec<CommittedBlock>,
     /// How much of the store was executed when it last started, and the state then: only what came since is executed again.
@@ -126,12 +128,20 @@ impl<A: Application> Node<A> {
             Err(error) => panic!("a crash must not look like damage: {error}"),
         };
         self.log.truncate(scan.valid_len);
+        let mut records = scan.records;
+        if records.is_empty() && !self.has_voted && !self.store.is_empty() {
+            records.push(WalRecord::Start {
+                chain: chain.chain,
+                height: chain.height,
+                parent: chain.tip,
+            });
+        }
         let certificate = self.store.last().map(|c| c.certificate.clone());
         let signer = self.signer.as_ref().map(|make| make());
         let pool = Arc::<SimPool>::clone(&self.pool);
         let now = self.clock(now);
         let app = Arc::clone(&self.app);
-        match Engine::start(app, chain, certificate, signer, pool, scan.records, now) {
+        match Engine::start(app, chain, certificate, signer, pool, records, now) {
             Ok((engine, effects)) => {
                 self.engine = Some(engine);
                 effects
@@ -163,6 +173,7 @@ impl<A: Application> Node<A> {
             self.log.clear();
         }
         self.log.extend_from_slice(&bytes[..len]);
+        self.has_voted |= survives;
         survives
     }
 

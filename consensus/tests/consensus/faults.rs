@@ -241,6 +241,27 @@ fn a_validator_without_its_log_sits_the_height_out() {
     }
 }
 
+/// P7: a validator that never voted, for it only ever caught up, has lost no log: restarted it votes at once, also where its vote is needed.
+#[test]
+fn a_validator_that_only_caught_up_sits_nothing_out() {
+    let mut sim = Sim::new(SimConfig {
+        endless: false,
+        ..SimConfig::default()
+    });
+    sim.partition(&[&[0, 1, 2]]);
+    sim.submit(0, tender_consensus::sim::toy::toy_tx("one"));
+    assert!(sim.run_until(60_000, |s| s.height(0) >= 1));
+    sim.heal();
+    assert!(sim.run_until(60_000, |s| s.all_at(1)));
+    sim.crash(3);
+    assert!(sim.vote_log(3).is_empty(), "it never voted");
+    sim.restart(3);
+    sim.run_for(1_000);
+    sim.crash(0);
+    sim.submit(1, tender_consensus::sim::toy::toy_tx("two"));
+    assert!(sim.run_until(60_000, |s| s.height(1) >= 2));
+}
+
 /// P7: a vote under our own key that this process did not make stops it before it can contradict it.
 #[test]
 fn a_key_in_use_elsewhere_halts() {

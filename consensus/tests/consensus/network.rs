@@ -320,6 +320,28 @@ fn sync_and_consensus_at_one_height_agree() {
     }
 }
 
+/// B13, N1: a validator that was away for a thousand heights, and one that was never there, get all of them while the chain goes on, and the first
+/// votes again.
+#[test]
+fn away_for_a_thousand_heights_a_node_catches_up() {
+    let mut sim = Sim::new(SimConfig {
+        followers: 1,
+        ..config(5)
+    });
+    assert!(sim.run_until(60_000, |s| s.height(3) >= 3));
+    sim.partition(&[&[0, 1, 2]]);
+    let left = sim.height(0);
+    assert!(sim.run_until(2_000_000, |s| s.height(0) >= left + 1_000));
+    assert!(sim.height(3) <= left + 1 && sim.height(4) <= left + 1);
+    sim.heal();
+    assert!(sim.run_until(120_000, |s| s.all_at(s.height(0))));
+    assert!(sim.rejections().is_empty(), "{:?}", sim.rejections());
+    // Its vote is needed again.
+    sim.crash(0);
+    let height = sim.height(1);
+    assert!(sim.run_until(60_000, |s| s.height(1) >= height + 5));
+}
+
 const TEN_YEARS_MS: i64 = 315_360_000_000;
 
 /// P8: one clock jumps by ten years, ahead or back, and is set right again: its owner loses turns, the chain does not stop, and no block carries
