@@ -167,7 +167,7 @@ pub(super) fn vote_log(
     if stored.chain.height == Height(0) && voter.is_none() && !path.exists() {
         return Ok((WalFile::create(path)?, Vec::new()));
     }
-    let (file, records) = WalFile::open(path)?;
+    let (file, mut records) = WalFile::open(path)?;
     let start = records.iter().rev().find_map(|record| match record {
         WalRecord::Start { chain, height, .. } => Some((*chain, *height)),
         _ => None,
@@ -197,5 +197,58 @@ pub(super) fn vote_log(
         // The process ended between its first vote and this; what it wrote is about to be said.
         archive.set_voter(&validator)?;
     }
+    if records.is_empty() {
+        // Nothing was ever signed here: the blocks came from others. To the engine that is a log of a height that is over, and none of a lost one,
+        // which it would have to sit a height out for.
+        records.push(WalRecord::Start {
+            chain: stored.chain.chain,
+            height: stored.chain.height,
+            parent: stored.chain.tip,
+        });
+    }
     Ok((file, records))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Store, wal::WAL_FILE};
+    use tender_auction::scenario;
+    use tender_wire::BlockId;
+
+    /// P7: a validator that only caught up has an empty log and has lost nothing: to the engine its log is of a height that is over. One that has
+    /// voted, or whose votes are in the blocks, is refused.
+    #[test]
+    fn p7_an_empty_log_of_a_validator_that_never_voted_is_no_lost_one() {
+        let genesis = scenario::genesis();
+        let key = genesis.validators[0].key;
+        let market = Market::new(genesis.clone()).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let archive = Archive::new(Store::open(dir.path(), genesis.chain_id()).unwrap());
+        let mut chain = ChainState::genesis(&market);
+        (chain.height, chain.tip) = (Height(2), BlockId([2; 32]));
+        let mut stored = Stored {
+            chain,
+            certificate: None,
+            signed: Height(0),
+        };
+        let path = dir.path().join(WAL_FILE);
+        drop(WalFile::create(&path).unwrap());
+        let opened = |stored: &Stored| vote_log(&path, &archive, stored, key).map(|(_, log)| log);
+        let over = WalRecord::Start {
+            chain: genesis.chain_id(),
+            height: Height(2),
+            parent: BlockId([2; 32]),
+        };
+        assert_eq!(opened(&stored).unwrap(), [over]);
+        stored.signed = Height(1);
+        let error = opened(&stored).unwrap_err();
+        assert!(matches!(error, RecoverError::OldLog { .. }), "{error}");
+        stored.signed = Height(0);
+        archive.set_voter(&key).unwrap();
+        let error = opened(&stored).unwrap_err();
+        let RecoverError::Log(WalFileError::Emptied { .. }) = error else {
+            panic!("{error}")
+        };
+    }
 }
