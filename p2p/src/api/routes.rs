@@ -8,7 +8,7 @@ use super::{
     schema,
     types::{Account, IssuerInfo, LeafPath, Status, Submitted, TxStatus, TypeInfo},
 };
-use crate::node::{Chain, Client};
+use crate::node::{Chain, Client, wall_clock};
 use axum::{
     Json,
     extract::{ConnectInfo, State},
@@ -17,7 +17,10 @@ use axum::{
 };
 use std::str::FromStr;
 use tender_auction::genesis::Issuer;
-use tender_wire::{FieldBytes, PublicKey, TxHash};
+use tender_wire::{FieldBytes, PublicKey, TimeMs, TxHash};
+
+/// What a round that is lost, or a slow disk, may add to the time between blocks before announcements count again.
+const PAUSE_MS: u64 = 1_000;
 
 type Answer<T> = Result<Json<T>, Failure>;
 
@@ -41,15 +44,17 @@ pub(super) async fn status(State(api): State<Api>) -> Json<Status> {
         round: shared.round(),
         peers: u32::try_from(shared.network.peers().len()).unwrap_or(u32::MAX),
         best_known_height,
-        syncing: is_syncing(&chain, best_known_height),
+        syncing: is_syncing(&chain, best_known_height, wall_clock()),
         mempool: u32::try_from(shared.mempool.len()).unwrap_or(u32::MAX),
         halted: shared.halted().borrow().clone(),
     })
 }
 
-/// One block behind is every peer now and then.
-fn is_syncing(chain: &Chain, best: tender_wire::Height) -> bool {
-    best > chain.height.next()
+/// One block behind is every peer now and then. A tip of this very moment is certified, and no announcement stands against it.
+fn is_syncing(chain: &Chain, best: tender_wire::Height, now: TimeMs) -> bool {
+    let usual = chain.params.block_interval_ms.saturating_mul(2);
+    let age = now.0.saturating_sub(chain.time.0);
+    best > chain.height.next() && age > usual.saturating_add(PAUSE_MS)
 }
 
 /// Submit a signed transaction
@@ -190,7 +195,7 @@ pub(super) async fn ready(State(api): State<Api>) -> Result<&'static str, Failur
     health(State(api.clone())).await?;
     let chain = api.shared.chain();
     let best = api.shared.best_known_height();
-    if is_syncing(&chain, best) {
+    if is_syncing(&chain, best, wall_clock()) {
         let message = format!("at height {}, peers are at {best}", chain.height);
         return Err(unavailable(
             "syncing",
@@ -247,4 +252,36 @@ where
 {
     text.parse()
         .map_err(|error: T::Err| Failure::bad_request(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tender_auction::{market::Market, scenario};
+    use tender_consensus::chain::ChainState;
+    use tender_wire::Height;
+
+    /// B20, L: whatever is announced, a peer whose tip is of this moment is not behind; one whose tip is older may be.
+    #[test]
+    fn a_tip_of_this_moment_stands_against_announcements() {
+        let mut chain = ChainState::genesis(&Market::new(scenario::genesis()).unwrap());
+        chain.height = Height(50);
+        let later = |ms| TimeMs(chain.time.0 + ms);
+        let interval = chain.params.block_interval_ms;
+        for best in [0, 50, 51] {
+            assert!(
+                !is_syncing(&chain, Height(best), later(1_000_000)),
+                "{best}"
+            );
+        }
+        for best in [52, u64::MAX] {
+            assert!(!is_syncing(&chain, Height(best), later(interval)));
+            assert!(!is_syncing(&chain, Height(best), TimeMs(0)));
+            assert!(is_syncing(
+                &chain,
+                Height(best),
+                later(2 * interval + 1_001)
+            ));
+        }
+    }
 }

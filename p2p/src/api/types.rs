@@ -60,7 +60,7 @@ pub struct Status {
     pub round: Round,
     /// Connected peers.
     pub peers: u32,
-    /// Highest height that more than a third of the connected peers have announced.
+    /// Highest height that more than a third of the connected peers have announced and stand by.
     #[schema(value_type = u64)]
     pub best_known_height: Height,
     /// Whether this peer is still catching up.

@@ -294,6 +294,7 @@ impl Courier {
         let response = spawn_blocking(move || decode::<Response>(&answer)).await;
         match response {
             Ok(Ok(response)) => {
+                self.shared.peers.showed(&peer, &request, &response);
                 // If the thread is too busy, the engine asks again.
                 let _ = self.jobs.offer(Job::Response {
                     from,

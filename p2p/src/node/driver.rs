@@ -353,7 +353,7 @@ impl<A: Application, S: Shell<A>> Driver<A, S> {
 }
 
 /// Milliseconds since the epoch; 0 if the clock is before it.
-pub(super) fn wall_clock() -> TimeMs {
+pub(crate) fn wall_clock() -> TimeMs {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();

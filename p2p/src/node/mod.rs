@@ -57,7 +57,8 @@ use crate::{
 };
 use admission::Admission;
 use courier::Courier;
-use driver::{Driver, Jobs, wall_clock};
+pub(crate) use driver::wall_clock;
+use driver::{Driver, Jobs};
 use follow::{Alarm, Member};
 use hearing::Hearing;
 use keeper::Keeper;

@@ -7,7 +7,10 @@ use std::{
     collections::BTreeMap,
     sync::{Mutex, MutexGuard, PoisonError},
 };
-use tender_consensus::engine::Peer;
+use tender_consensus::{
+    engine::Peer,
+    message::{Request, Response},
+};
 use tender_wire::Height;
 
 /// Peers known at once. A message that outlives its connection leaves a row; the oldest such row goes first.
@@ -35,6 +38,8 @@ struct Row {
     height: Height,
     /// Questions it left unanswered since it last answered one.
     unanswered: u32,
+    /// When last asked it did not stand by the height it had announced.
+    doubted: bool,
 }
 
 impl Peers {
@@ -58,6 +63,7 @@ impl Peers {
                 number,
                 height: Height(0),
                 unanswered: 0,
+                doubted: false,
             },
         );
         Peer(number)
@@ -88,11 +94,30 @@ impl Peers {
         }
     }
 
-    /// The greatest height that more than a third of the connected peers announced: one among three or more is not believed.
+    /// A peer's answer, held against the height it announced: it has the blocks up to there and names no lower tip than a moment ago.
+    pub(super) fn showed(&self, id: &PeerId, request: &Request, response: &Response) {
+        let mut rows = self.lock();
+        let Some(row) = rows.by_id.get_mut(id) else {
+            return;
+        };
+        row.doubted = match (request, response) {
+            (Request::Blocks(from), Response::Blocks(blocks)) if *from <= row.height => {
+                blocks.is_empty()
+            }
+            (Request::Votes(_), Response::Votes(bundle)) => bundle.tip.next() < row.height,
+            _ => row.doubted,
+        };
+    }
+
+    /// The greatest height that more than a third of the connected peers announced: one among three or more is not believed. Whoever does not answer,
+    /// or did not stand by its announcement when asked, is not counted.
     pub(super) fn best(&self, connected: impl Iterator<Item = PeerId>) -> Height {
         let rows = self.lock();
-        let announced = |id| rows.by_id.get(&id).map_or(Height(0), |row| row.height);
-        let mut heights: Vec<_> = connected.map(announced).collect();
+        let believed = connected.filter_map(|id| match rows.by_id.get(&id) {
+            Some(row) if row.doubted || row.unanswered > 0 => None,
+            row => Some(row.map_or(Height(0), |row| row.height)),
+        });
+        let mut heights: Vec<_> = believed.collect();
         heights.sort_unstable_by(|a, b| b.cmp(a));
         let third = heights.len().checked_div(3).unwrap_or_default();
         heights.get(third).copied().unwrap_or_default()
@@ -138,7 +163,11 @@ impl Peers {
         }
         let faults = rows.faults.entry(id).or_default();
         *faults = faults.saturating_add(1);
-        if *faults < FAULTS {
+        let faults = *faults;
+        if let Some(row) = rows.by_id.get_mut(&id) {
+            row.doubted = true;
+        }
+        if faults < FAULTS {
             return None;
         }
         rows.faults.remove(&id);
@@ -153,6 +182,7 @@ impl Peers {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tender_consensus::message::Bundle;
 
     #[test]
     fn the_preferred_then_those_ahead_then_anyone_never_twice() {
@@ -193,6 +223,55 @@ mod tests {
         peers.announced(&ids[1], Height(9));
         assert_eq!(best(&ids[..4]), Height(9));
         assert_eq!(best(&ids), Height(7), "two of six are a third");
+    }
+
+    /// B20, L: nine strangers beside two honest peers cannot keep `/ready` from telling the truth by announcing what is not, once each was asked.
+    #[test]
+    fn announcements_count_of_those_who_stand_by_them() {
+        let peers = Peers::default();
+        let ids: Vec<_> = (0..11).map(|_| PeerId::random()).collect();
+        let numbers: Vec<_> = ids.iter().map(|id| peers.number(*id)).collect();
+        let (honest, liars) = ids.split_at(2);
+        let best = || peers.best(ids.iter().copied());
+        let announce = || {
+            honest.iter().for_each(|id| peers.announced(id, Height(7)));
+            liars.iter().for_each(|id| peers.announced(id, Height(900)));
+        };
+        let tip = |tip| {
+            let bundle = Bundle {
+                tip: Height(tip),
+                ..Bundle::default()
+            };
+            Response::Votes(bundle)
+        };
+        let (votes, blocks) = (Request::Votes(Height(8)), Request::Blocks(Height(8)));
+        announce();
+        assert_eq!(best(), Height(900), "nobody was asked yet");
+        for (i, id) in liars.iter().enumerate() {
+            match i % 4 {
+                0 => peers.answered(id, false),
+                1 => peers.showed(id, &votes, &tip(7)),
+                2 => peers.showed(id, &blocks, &Response::Blocks(Vec::new())),
+                _ => assert_eq!(peers.fault(numbers[2 + i]), None),
+            }
+        }
+        announce(); // again and again
+        assert_eq!(best(), Height(7));
+        for id in honest {
+            peers.showed(id, &votes, &tip(6)); // it was asked before it had the block
+            peers.showed(
+                id,
+                &Request::Blocks(Height(8)),
+                &Response::Blocks(Vec::new()),
+            );
+        }
+        assert_eq!(best(), Height(7), "nobody claimed that one");
+        // Whoever stands by what it says is believed again.
+        liars.iter().for_each(|id| {
+            peers.answered(id, true);
+            peers.showed(id, &votes, &tip(900));
+        });
+        assert_eq!(best(), Height(900));
     }
 
     /// THREATS B20: however many never answer, one that does is found.

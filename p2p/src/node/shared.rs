@@ -213,7 +213,7 @@ impl Shared {
         self.round.store(round.0, Ordering::Relaxed);
     }
 
-    /// Greatest height that more than a third of the connected peers announced; a hint, for anyone can say anything.
+    /// Greatest height that more than a third of the connected peers announced and stand by; a hint, for anyone can say anything.
     pub fn best_known_height(&self) -> Height {
         let connected = self.network.peers().into_iter().map(|peer| peer.id);
         self.peers.best(connected).max(self.chain().height)
