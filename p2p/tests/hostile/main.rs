@@ -17,6 +17,7 @@ mod net;
 mod gossip;
 mod partitions;
 mod processes;
+mod relays;
 mod sockets;
 mod streams;
 mod sync;

@@ -185,6 +185,14 @@ async fn n4_partitions_that_come_and_go_leave_neither_livelock_nor_grudge() {
     nobody_is_blamed(&net).await;
 }
 
+/// Waits until a peer is at a height, however many steps it takes.
+async fn grows_to(node: &NodeHandle, height: u64) {
+    while node.chain().height.0 < height {
+        let next = height.min(node.chain().height.0 + 50);
+        until(node, "some heights more", |c| c.height.0 >= next).await;
+    }
+}
+
 /// B13, N1: `TENDER_HEIGHTS=1000 cargo test -p tender-p2p --test hostile b13_away`. D: who takes no messages is
 /// disconnected.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -213,7 +221,7 @@ async fn b13_away_for_many_heights_or_never_there_a_peer_catches_up_with_a_chain
     until(&net.nodes[3], "some heights", |c| c.height.0 >= 3).await;
     net.nodes.pop().unwrap().shutdown().await;
     let left = net.nodes[0].chain().height.0;
-    until(&net.nodes[0], "many heights", |c| c.height.0 >= left + away).await;
+    grows_to(&net.nodes[0], left + away).await;
     let back = config(&net.genesis, net.dirs[3].path(), net.bootstrap());
     net.nodes
         .push(Node::start(back, validator_keys(3)).await.unwrap());
@@ -221,6 +229,7 @@ async fn b13_away_for_many_heights_or_never_there_a_peer_catches_up_with_a_chain
     let late = config(&net.genesis, dir.path(), net.bootstrap()[..1].to_vec());
     let late = Node::start(late, follower_keys()).await.unwrap();
     for node in [&net.nodes[3], &late] {
+        grows_to(node, left + away).await;
         let caught_up = || node.chain().height.0 + 3 >= net.nodes[0].chain().height.0;
         eventually("caught up", caught_up).await;
     }

@@ -20,7 +20,7 @@ use tokio::{
     time::{Duration, sleep, timeout},
 };
 
-fn socket_of(node: &NodeHandle) -> SocketAddr {
+pub(crate) fn socket_of(node: &NodeHandle) -> SocketAddr {
     use libp2p::multiaddr::Protocol;
     let address = node.listen_addresses()[0].clone();
     let mut parts = address.iter();
