@@ -4,14 +4,14 @@
 //! fresh proposal, a re-proposal, sync, replay and audit. Order: counts and hashes, header fields, evidence, certificate,
 //! execution, roots; cheap to dear.
 //!
-//! Layout of `state_root`: `hash(ChainState, [application root, encoding of the priorities, encoding of the offences])`, where priorities are
+//! Layout of `state_root`: `hash(ChainState, [application root, encoding of the turns, encoding of the offences])`, where turns are
 //! those the next height starts with ([`crate::proposer`]) and offences are the counted `(height u64, key[32])` of the last
 //! `evidence_age` heights, ascending, as a sequence.
 
 use crate::{
     application::{Application, BlockContext, Executed, Payload},
     block::{Annex, Block, BodyError, HEADER_VERSION, Header, tx_root},
-    certificate::CertificateError,
+    certificate::{CertificateError, CommitCertificate},
     evidence::{Evidence, EvidenceError, Offence},
     params::Params,
     proposer::{Proposers, Rotation},
@@ -38,7 +38,7 @@ pub struct ChainState<S> {
     pub last_validators: Arc<ValidatorSet>,
     /// The set that decides the next height.
     pub validators: Arc<ValidatorSet>,
-    /// Priorities the next height starts with.
+    /// Turns the next height starts with.
     pub rotation: Rotation,
     /// Offences counted in the last `evidence_age` heights.
     pub offences: BTreeSet<Offence>,
@@ -182,7 +182,8 @@ impl<S: Clone> ChainState<S> {
             transactions: block.transactions.clone(),
             witnesses: block.annex.witnesses.clone(),
         };
-        let applied = self.execute(app, &context, &payload, block.id())?;
+        let parent = block.annex.last_certificate.as_ref();
+        let applied = self.execute(app, &context, &payload, (block.id(), parent))?;
         let Applied { chain, .. } = &applied.0;
         [
             (
@@ -233,7 +234,9 @@ impl<S: Clone> ChainState<S> {
         if !self.is_due(&payload.transactions, &annex.evidence) {
             return Ok(None);
         }
-        let (mut applied, outcome_root) = self.execute(app, &context, &payload, BlockId::ZERO)?;
+        let parent = annex.last_certificate.as_ref();
+        let (mut applied, outcome_root) =
+            self.execute(app, &context, &payload, (BlockId::ZERO, parent))?;
         annex.witnesses = payload.witnesses;
         let header = Header {
             version: HEADER_VERSION,
@@ -374,13 +377,14 @@ impl<S: Clone> ChainState<S> {
         }
     }
 
-    /// Executes and folds the result into the next chain state; also gives the outcome root.
+    /// Executes and folds the result into the next chain state, whose tip is this block and whose parent's certificate is this; also gives the
+    /// outcome root.
     fn execute<A: Application<State = S>>(
         &self,
         app: &A,
         context: &BlockContext,
         payload: &Payload,
-        tip: BlockId,
+        (tip, parent): (BlockId, Option<&CommitCertificate>),
     ) -> Result<(Applied<S, A::Outcome>, Digest), BlockError> {
         let executed: Executed<S, A::Outcome> = app
             .execute(&self.app, context, payload)
@@ -392,6 +396,9 @@ impl<S: Clone> ChainState<S> {
         };
         let mut rotation = self.rotation.clone();
         rotation.turn(&self.validators);
+        if let Some(certificate) = parent {
+            rotation.attend(&self.validators, &self.last_validators, certificate);
+        }
         let rotation = rotation.carry_over(&self.validators, &validators);
         let horizon = Height(context.height.0.saturating_sub(self.params.evidence_age));
         let mut offences = self.offences.clone();

@@ -5,19 +5,30 @@
 //! turn whatever the round it is decided in (headers do not name rounds); round `r` looks `r` turns ahead,
 //! modulo [`MAX_SCHEDULE`].
 //!
-//! Invariant: priorities stay within ±2·total; they are consensus state, committed through the header's `state_root`.
-//! Skipping validators absent from recent certificates will change [`Rotation::turn`] alone.
+//! Who is away has no turns, so that one dead validator does not slow the rest to its timeouts: a validator that the certificates of the last
+//! [`ABSENT_AFTER`] blocks all lack is passed over, at most a third of the power at once, until a certificate names it again. Each block carries
+//! its parent's certificate with every precommit its proposer holds; as certificates need two thirds, those away never are more than a third
+//! unless the set changes. Meanwhile a priority stands still.
 //!
-//! Layout: `Vec<i128>`, one priority per validator in key order.
+//! Invariant: priorities stay within ±2·total; they are consensus state, committed through the header's `state_root`.
+//!
+//! Layout: `Vec<i128>`, one priority per validator in key order; `Vec<u8>`, how many blocks in a row lacked each, at most [`ABSENT_AFTER`].
 
-use crate::validators::{Validator, ValidatorIndex, ValidatorSet};
+use crate::{
+    certificate::CommitCertificate,
+    validators::{Validator, ValidatorIndex, ValidatorSet},
+};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
-/// Priorities of a validator set, in key order.
+/// Blocks in a row whose certificates lack a validator before it is passed over: long enough that a certificate made in haste costs nobody a turn.
+pub const ABSENT_AFTER: u8 = 8;
+
+/// Turns of a validator set, in key order.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
 pub struct Rotation {
     priorities: Vec<i128>,
+    missed: Vec<u8>,
 }
 
 impl Rotation {
@@ -25,26 +36,57 @@ impl Rotation {
     pub fn new(validators: &ValidatorSet) -> Self {
         Rotation {
             priorities: vec![0; validators.len()],
+            missed: vec![0; validators.len()],
+        }
+    }
+
+    /// Notes whom the parent's certificate lacks. `voters` is the set it is of, `validators` the one whose turns these are.
+    pub fn attend(
+        &mut self,
+        validators: &ValidatorSet,
+        voters: &ValidatorSet,
+        certificate: &CommitCertificate,
+    ) {
+        let precommits = certificate.precommits(voters).unwrap_or_default();
+        let signed: BTreeSet<_> = precommits.into_iter().map(|(index, _)| index).collect();
+        for (missed, validator) in self.missed.iter_mut().zip(validators.as_slice()) {
+            let Some(index) = voters.index_of(&validator.key) else {
+                continue;
+            };
+            *missed = match signed.contains(&index) {
+                true => 0,
+                false => missed.saturating_add(1).min(ABSENT_AFTER),
+            };
         }
     }
 
     /// Takes one turn and names its proposer.
     pub fn turn(&mut self, validators: &ValidatorSet) -> ValidatorIndex {
         let mut best: Option<(i128, usize)> = None;
-        for (rank, (priority, validator)) in self
+        let mut present = 0u128;
+        let mut absent = 0u128;
+        for (rank, ((priority, missed), validator)) in self
             .priorities
             .iter_mut()
+            .zip(&self.missed)
             .zip(validators.as_slice())
             .enumerate()
         {
-            *priority = priority.saturating_add(i128::from(validator.power.0));
+            let power = u128::from(validator.power.0);
+            let passed_over = absent.saturating_add(power);
+            if *missed >= ABSENT_AFTER && passed_over <= validators.total() / 3 {
+                absent = passed_over;
+                continue;
+            }
+            present = present.saturating_add(power);
+            *priority = priority.saturating_add(signed(power));
             if best.is_none_or(|(top, _)| *priority > top) {
                 best = Some((*priority, rank));
             }
         }
         let rank = best.map_or(0, |(_, rank)| rank);
         if let Some(priority) = self.priorities.get_mut(rank) {
-            *priority = priority.saturating_sub(signed(validators.total()));
+            *priority = priority.saturating_sub(signed(present));
         }
         ValidatorIndex(u16::try_from(rank).unwrap_or(u16::MAX))
     }
@@ -60,26 +102,25 @@ impl Rotation {
         let bound = signed(next.total());
         let kept = |v: &Validator| {
             let rank = usize::from(current.index_of(&v.key)?.0);
-            self.priorities
-                .get(rank)
-                .map(|p| (*p).clamp(newcomer, bound))
+            let priority = self.priorities.get(rank)?;
+            Some(((*priority).clamp(newcomer, bound), *self.missed.get(rank)?))
         };
-        let mut priorities: Vec<i128> = next
+        let (mut priorities, missed): (Vec<i128>, Vec<u8>) = next
             .as_slice()
             .iter()
-            .map(|v| kept(v).unwrap_or(newcomer))
-            .collect();
+            .map(|v| kept(v).unwrap_or((newcomer, 0)))
+            .unzip();
         let sum: i128 = priorities.iter().sum();
         let mean = sum.div_euclid(i128::try_from(priorities.len()).unwrap_or(1).max(1));
         for priority in &mut priorities {
             *priority = priority.saturating_sub(mean);
         }
-        Rotation { priorities }
+        Rotation { priorities, missed }
     }
 }
 
-fn signed(total: u128) -> i128 {
-    i128::try_from(total).unwrap_or(i128::MAX)
+fn signed(power: u128) -> i128 {
+    i128::try_from(power).unwrap_or(i128::MAX)
 }
 
 /// Rounds after which a height's schedule begins anew: 45 days of the longest timeouts. It bounds what a vote for a far round costs: more than a third
@@ -121,8 +162,8 @@ impl Proposers {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sim::keys::test_validators;
-    use tender_wire::{Power, Round};
+    use crate::sim::{Rng, keys::test_validators};
+    use tender_wire::{BlockId, Height, Power, Round, Signature};
 
     #[test]
     fn every_validator_proposes_exactly_in_proportion_to_its_power() {
@@ -175,6 +216,81 @@ mod tests {
             .map(|r| proposers.of(Round(r)))
             .collect();
         assert_eq!(first, again);
+    }
+
+    /// A certificate signed by the validators of these ranks; nobody looks at the signatures.
+    fn signed_by(set: &ValidatorSet, ranks: impl IntoIterator<Item = u16>) -> CommitCertificate {
+        let precommits = ranks
+            .into_iter()
+            .map(|rank| (ValidatorIndex(rank), Signature([0; 64])))
+            .collect();
+        CommitCertificate::assemble(set, (Height(1), Round(0), BlockId::ZERO), &precommits)
+    }
+
+    fn order(rotation: &Rotation, set: &ValidatorSet, turns: u32) -> Vec<u16> {
+        let mut proposers = Proposers::new(set.clone(), rotation.clone());
+        (0..turns).map(|r| proposers.of(Round(r)).0).collect()
+    }
+
+    /// L3: who is away has no turns, from the eighth certificate without it until the first with it.
+    #[test]
+    fn who_is_away_is_passed_over_until_it_is_back() {
+        let set = test_validators(&[1; 4]);
+        let mut rotation = Rotation::new(&set);
+        for missed in 0..ABSENT_AFTER {
+            assert!(order(&rotation, &set, 4).contains(&2), "{missed}");
+            rotation.attend(&set, &set, &signed_by(&set, [0, 1, 3]));
+            rotation.turn(&set);
+        }
+        assert_eq!(order(&rotation, &set, 6), [3, 0, 1, 3, 0, 1]);
+        rotation.attend(&set, &set, &signed_by(&set, 0..4));
+        assert!(order(&rotation, &set, 4).contains(&2));
+    }
+
+    #[test]
+    fn no_more_than_a_third_is_passed_over() {
+        let set = test_validators(&[1; 7]);
+        let mut rotation = Rotation::new(&set);
+        for _ in 0..ABSENT_AFTER {
+            rotation.attend(&set, &set, &signed_by(&set, [6]));
+        }
+        assert_eq!(order(&rotation, &set, 5), [2, 3, 4, 5, 6]);
+    }
+
+    /// Of another set: a newcomer has missed nothing, who stays has missed what it missed.
+    #[test]
+    fn absences_are_carried_over_by_key() {
+        let all = test_validators(&[1; 5]);
+        let fewer = ValidatorSet::new(all.as_slice()[1..].to_vec()).unwrap();
+        let mut rotation = Rotation::new(&fewer);
+        for _ in 0..ABSENT_AFTER {
+            rotation.attend(&fewer, &all, &signed_by(&all, [0, 1, 3, 4]));
+        }
+        assert_eq!(rotation.missed, [0, ABSENT_AFTER, 0, 0]);
+        let more = rotation.carry_over(&fewer, &all);
+        assert_eq!(more.missed, [0, 0, ABSENT_AFTER, 0, 0]);
+        let mut more = more;
+        more.attend(&all, &fewer, &signed_by(&fewer, [0, 2, 3]));
+        assert_eq!(more.missed, [0, 0, ABSENT_AFTER, 0, 0]);
+    }
+
+    /// Whoever comes and goes, priorities stay bounded and nobody present waits long.
+    #[test]
+    fn coming_and_going_unbalances_nothing() {
+        let set = test_validators(&[1, 5, 3, 7, 2, 2, 4]);
+        let bound = 2 * i128::try_from(set.total()).unwrap();
+        let mut rng = Rng::new(7);
+        let mut rotation = Rotation::new(&set);
+        for _ in 0..10_000 {
+            let away = u16::try_from(rng.below(7)).unwrap();
+            let certificate = signed_by(&set, (0..7).filter(|rank| *rank != away));
+            for _ in 0..rng.below(20) {
+                rotation.attend(&set, &set, &certificate);
+                let proposer = rotation.turn(&set).0;
+                assert!(rotation.missed[usize::from(proposer)] < ABSENT_AFTER);
+                assert!(rotation.priorities.iter().all(|p| p.abs() <= bound));
+            }
+        }
     }
 
     #[test]

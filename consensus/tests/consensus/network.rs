@@ -432,6 +432,36 @@ fn a_process_stopped_for_half_a_minute_catches_up() {
     }
 }
 
+/// L3: one validator is dead. Two of its turns end in a timeout, then it has none, and every height is decided in its first round; when it is back it
+/// proposes again.
+#[test]
+fn a_dead_validator_slows_the_rest_for_two_turns_only() {
+    for seed in 0..3 {
+        let mut sim = Sim::new(config(seed));
+        let (node, other) = (seed as usize % 4, (seed as usize + 1) % 4);
+        assert!(sim.run_until(60_000, |s| s.all_at(2)));
+        sim.crash(node);
+        let dead = sim.height(other);
+        assert!(sim.run_until(120_000, |s| s.height(other) >= dead + 60));
+        let rounds = |sim: &Sim, from: u64, to: u64| -> u32 {
+            let blocks = sim.blocks(other).iter();
+            let decided = blocks.filter(|b| (from..to).contains(&b.block.header.height.0));
+            decided.map(|b| b.certificate.round().0).sum()
+        };
+        assert!((1..=3).contains(&rounds(&sim, dead, dead + 14)), "{seed}");
+        assert_eq!(rounds(&sim, dead + 14, dead + 60), 0, "{seed}");
+        sim.restart(node);
+        let proposes = |s: &Sim| {
+            let mut proposers = s.chain(other).unwrap().proposers();
+            usize::from(proposers.of(Round(0)).0) == node
+        };
+        assert!(sim.run_until(60_000, proposes), "{seed}");
+        let height = sim.height(other);
+        assert!(sim.run_until(60_000, |s| s.all_at(height + 1)), "{seed}");
+        assert_eq!(rounds(&sim, height + 1, height + 2), 0, "{seed}");
+    }
+}
+
 /// P9: every node killed in turn every two seconds, for two minutes: each is down for a third of it. Nobody signs twice, and there is progress while
 /// it lasts, for a quorum is up most of the time.
 #[test]
