@@ -234,6 +234,8 @@ limits! {
             "honest senders move on, and a third of them takes us along"; future_rounds_are_bounded_per_sender.
         tender_consensus::kernel::MAX_ROUND_AHEAD, "rounds ahead of a proposal": "the proposal is dropped, nobody blamed";
             "finding the proposer of a round is work, done before a signature is checked"; future_rounds_are_bounded_per_sender.
+        tender_consensus::proposer::ABSENT_AFTER, "blocks in a row whose certificates lack a validator": "it has no turns until one names it again";
+            "two turns of four validators; a certificate made in haste costs nobody a turn"; who_is_away_is_passed_over_until_it_is_back.
         tender_consensus::proposer::MAX_SCHEDULE, "rounds of a height's schedule of proposers": "it begins anew";
             "votes may name any round, and counting to it is work"; the_furthest_round_has_a_proposer_at_once.
         tender_consensus::engine::MAX_NEXT_MESSAGES, "messages of the next height per validator": "the message is dropped, nobody blamed";

@@ -122,7 +122,10 @@ fn state(book: &mut Book, example: &Example, steps: &[Step]) {
     book.bytes("app_root_3", root);
 
     let rotation = book.value("rotation_3", &chain.rotation);
-    assert_eq!(rotation, encode(&(vec![-1i128, -1, -1, 3], vec![0u8, 0, 2, 0])));
+    assert_eq!(
+        rotation,
+        encode(&(vec![-1i128, -1, -1, 3], vec![0u8, 0, 2, 0]))
+    );
     let offences = book.value("offences_3", &chain.offences);
     let whole = hash(Tag::ChainState, &[root.as_ref(), &rotation, &offences]);
     assert_eq!(whole, steps[2].block.header.state_root);
