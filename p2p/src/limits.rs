@@ -35,8 +35,6 @@ pub enum Shown {
     Test(&'static str),
     /// Nobody can send one more, and why.
     Unreachable(&'static str),
-    /// Nothing yet.
-    Untested,
 }
 
 impl Limit {
@@ -132,9 +130,6 @@ macro_rules! limits {
 }
 
 macro_rules! shown {
-    (untested) => {
-        Shown::Untested
-    };
     (unreachable ($because:literal)) => {
         Shown::Unreachable($because)
     };

@@ -375,7 +375,6 @@ fn every_limit_is_shown_by_a_test_that_there_is() {
         .into_iter()
         .filter(|limit| match limit.shown {
             Shown::Test(test) => !is_there(test),
-            Shown::Untested => false,
             Shown::Unreachable(why) => why.is_empty(),
         })
         .map(|limit| (limit.name, limit.shown))
