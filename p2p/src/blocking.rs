@@ -33,7 +33,7 @@ mod tests {
     use super::*;
     use crate::{api, node::courier};
     use futures::FutureExt as _;
-    use std::sync::mpsc::channel;
+    use std::sync::mpsc::sync_channel;
 
     /// P10, B22: whoever asks for much that blocks waits behind itself, not consensus behind it; who leaves does not free a place before its
     /// work has ended.
@@ -43,7 +43,7 @@ mod tests {
             let blocking = Blocking::new(most);
             let mut held = Vec::new();
             for _ in 0..most {
-                let (release, gate) = channel::<()>();
+                let (release, gate) = sync_channel::<()>(1);
                 // Begun, and left by whoever asked.
                 assert!(blocking.run(move || gate.recv()).now_or_never().is_none());
                 held.push(release);

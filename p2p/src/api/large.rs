@@ -107,7 +107,7 @@ mod tests {
     use super::*;
     use axum::body::to_bytes;
     use futures::FutureExt as _;
-    use std::sync::mpsc::channel;
+    use std::sync::mpsc::sync_channel;
 
     /// P10, B22: who leaves does not free a place before its work has ended.
     #[tokio::test]
@@ -115,7 +115,7 @@ mod tests {
         let large = Large::default();
         let mut held = Vec::new();
         for _ in 0..MAX_MADE {
-            let (release, gate) = channel::<()>();
+            let (release, gate) = sync_channel::<()>(1);
             let work = move || {
                 let _ = gate.recv();
                 Ok(Vec::new())
