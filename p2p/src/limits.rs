@@ -310,6 +310,8 @@ limits! {
             "the dearest markets clear within half a propose timeout"; the_bid_that_could_not_be_cleared_in_time_is_refused.
         tender_auction::market::execute::MAX_BLOCK_BIDS, "bids of a block": "the block is invalid";
             "1024 proofs of a millisecond, where none was verified before"; t26_a_block_holds_so_many_bids_and_no_more.
+        tender_auction::market::bids::AHEAD, "proofs of a block verified at a time": "not verified after a bad one";
+            "what a block full of bad ones costs"; a_block_full_of_bad_proofs_costs_a_few_of_them_and_one_round.
         tender_auction::market::phases::MAX_BLOCK_CLEARINGS, "auctions that clear in a block": "waits for the next block";
             "bounds a block's work"; auctions_that_are_too_much_together_clear_in_blocks_of_their_own.
         tender_auction::market::witness::MAX_CLEARINGS, "cleared auctions remembered": "the oldest is forgotten and cleared anew if needed";

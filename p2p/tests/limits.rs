@@ -75,6 +75,7 @@ const NO_LIMITS: &[(&str, &[&str])] = &[
             "tender_p2p::node::courier::STATUS_EVERY",
             "tender_p2p::node::courier::UPKEEP",
             "tender_p2p::api::door::LOOK_AGAIN",
+            "tender_p2p::api::routes::PAUSE_MS",
             "tender_p2p::network::bootstrap::FIRST_PAUSE",
             "tender_p2p::network::bootstrap::FOREIGN_PAUSE",
             "tender_p2p::network::gossip::HEARTBEAT",
