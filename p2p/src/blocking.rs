@@ -48,10 +48,11 @@ mod tests {
                 assert!(blocking.run(move || gate.recv()).now_or_never().is_none());
                 held.push(release);
             }
-            assert!(blocking.run(|| ()).now_or_never().is_none());
             assert_eq!(blocking.0.available_permits(), 0);
+            let mut next = Box::pin(blocking.run(|| 7));
+            assert!((&mut next).now_or_never().is_none());
             held.pop();
-            assert_eq!(blocking.run(|| 7).await, Some(7));
+            assert_eq!(next.await, Some(7));
         }
     }
 }
