@@ -17,7 +17,7 @@ use tender_wire::Digest;
 
 #[test]
 fn soak() {
-    let text = std::env::var("TENDER_SIM_SEEDS").unwrap_or_else(|_| "0..12".into());
+    let text = std::env::var("TENDER_SIM_SEEDS").unwrap_or_else(|_| "0..30".into());
     let (from, to) = text.split_once("..").expect("a range like 0..12");
     for seed in from.parse().unwrap()..to.parse().unwrap() {
         run(seed);

@@ -110,14 +110,21 @@ impl Peers {
     }
 
     /// The greatest height that more than a third of the connected peers announced: one among three or more is not believed. Whoever does not answer,
-    /// or did not stand by its announcement when asked, is not counted.
+    /// or did not stand by its announcement when asked, is not counted, unless all are such.
     pub(super) fn best(&self, connected: impl Iterator<Item = PeerId>) -> Height {
         let rows = self.lock();
-        let believed = connected.filter_map(|id| match rows.by_id.get(&id) {
-            Some(row) if row.doubted || row.unanswered > 0 => None,
-            row => Some(row.map_or(Height(0), |row| row.height)),
-        });
-        let mut heights: Vec<_> = believed.collect();
+        let (mut believed, mut others) = (Vec::new(), Vec::new());
+        for id in connected {
+            match rows.by_id.get(&id) {
+                Some(row) if row.doubted || row.unanswered > 0 => others.push(row.height),
+                row => believed.push(row.map_or(Height(0), |row| row.height)),
+            }
+        }
+        let mut heights = if believed.is_empty() {
+            others
+        } else {
+            believed
+        };
         heights.sort_unstable_by(|a, b| b.cmp(a));
         let third = heights.len().checked_div(3).unwrap_or_default();
         heights.get(third).copied().unwrap_or_default()
@@ -257,6 +264,8 @@ mod tests {
         }
         announce(); // again and again
         assert_eq!(best(), Height(7));
+        let alone = peers.best(liars.iter().copied());
+        assert_eq!(alone, Height(900), "with nobody better about");
         for id in honest {
             peers.showed(id, &votes, &tip(6)); // it was asked before it had the block
             peers.showed(

