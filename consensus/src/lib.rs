@@ -44,8 +44,7 @@
 //! 4. Serve peers' requests from [`engine::Engine::answer`], and committed ranges (at most [`message::MAX_RANGE_BLOCKS`] blocks and
 //!    [`message::MAX_RESPONSE_BYTES`] bytes) from the store.
 //!
-//! Not here yet: timeouts that adapt to the network, and skipping proposers that have been absent; their places are
-//! marked in [`engine`] and [`proposer`].
+//! Not here yet: timeouts that adapt to the network; their place is marked in [`engine`].
 
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects))]
 
