@@ -32,7 +32,10 @@ use ark_ec::{
 };
 use ark_ff::{AdditiveGroup, Field, Zero};
 use rand::RngCore;
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 use tender_wire::FieldBytes;
 
 /// Terms that tests may cost for each proof of a batch before the rest is verified one by one: a batch with a bad proof or few is settled
@@ -42,6 +45,9 @@ pub const RETESTS: usize = 4;
 const KEY_COST: usize = 16;
 /// Pairs whose Miller loops are prepared together: bounds memory, at about 20 KiB a pair.
 pub const MILLER_WINDOW: usize = 64;
+
+/// What is said of a proof.
+pub type Verdict = Result<(), VerifyError>;
 
 /// One proof to check.
 #[derive(Clone, Copy, Debug)]
@@ -73,7 +79,7 @@ struct Term<'a> {
     a: G1Affine,
 }
 
-fn linear_combination(items: &[Item<'_>], secret: &[u8; 32]) -> Vec<Result<(), VerifyError>> {
+pub(super) fn linear_combination(items: &[Item<'_>], secret: &[u8; 32]) -> Vec<Verdict> {
     let mut verdicts = Vec::with_capacity(items.len());
     let mut terms = Vec::with_capacity(items.len());
     for (place, (item, weight)) in items.iter().zip(weights(items, secret)).enumerate() {
@@ -95,7 +101,8 @@ fn linear_combination(items: &[Item<'_>], secret: &[u8; 32]) -> Vec<Result<(), V
     if terms.len() > 1 {
         weigh(&mut terms);
     }
-    for (place, error) in settle(&terms) {
+    for (index, error) in settle(terms.as_slice()) {
+        let place = terms.get(index).map_or(usize::MAX, |term| term.place);
         if let Some(verdict) = verdicts.get_mut(place) {
             *verdict = Err(error);
         }
@@ -104,7 +111,7 @@ fn linear_combination(items: &[Item<'_>], secret: &[u8; 32]) -> Vec<Result<(), V
 }
 
 /// The coefficients: 128 bits each, none of them zero.
-fn weights(items: &[Item<'_>], secret: &[u8; 32]) -> Vec<u128> {
+pub(super) fn weights(items: &[Item<'_>], secret: &[u8; 32]) -> Vec<u128> {
     let count = (items.len() as u64).to_le_bytes();
     let mut parts: Vec<&[u8]> = vec![secret, &count];
     // A proof is longer than an input and has a length of its own, so the list of parts is unambiguous.
@@ -142,50 +149,79 @@ fn weigh(terms: &mut [Term<'_>]) {
     }
 }
 
-/// The places of the terms that do not hold, each said by the single verifier.
-fn settle(terms: &[Term<'_>]) -> Vec<(usize, VerifyError)> {
+/// Terms that can be tested together or alone.
+pub(super) trait Combination {
+    /// Number of terms.
+    fn len(&self) -> usize;
+    /// Number of keys in a part.
+    fn keys(&self, part: Range<usize>) -> usize;
+    /// Whether the combination of a part holds.
+    fn holds(&self, part: Range<usize>) -> bool;
+    /// What the single verifier says of a term.
+    fn alone(&self, index: usize) -> Verdict;
+}
+
+/// The terms that do not hold.
+pub(super) fn settle<C: Combination + ?Sized>(terms: &C) -> Vec<(usize, VerifyError)> {
     let mut refused = Vec::new();
     let mut allowed = terms.len().saturating_mul(RETESTS);
     // `None`: not worth a test.
-    let mut test = |part: &[Term<'_>]| {
-        let left = allowed.checked_sub(cost(part))?;
+    let mut test = |part: &Range<usize>| {
+        // What testing a part costs, in terms.
+        let keys = terms.keys(part.clone()).saturating_mul(KEY_COST);
+        let left = allowed.checked_sub(part.len().saturating_add(keys))?;
         (part.len() > 1).then(|| {
             allowed = left;
-            all_hold(part)
+            terms.holds(part.clone())
         })
     };
     // Parts still to settle, and whether a part is known to fail: if one half of a failing part holds, the other half fails.
-    let mut open = vec![(terms, false)];
+    let mut open = vec![(0..terms.len(), false)];
     while let Some((part, fails)) = open.pop() {
         let holds = if fails && part.len() > 1 {
             Some(false)
         } else {
-            test(part)
+            test(&part)
         };
         match holds {
             Some(true) => {}
             Some(false) => {
-                let (left, right) = part.split_at(part.len() / 2);
-                match test(left) {
+                let middle = part.start.midpoint(part.end);
+                let (left, right) = (part.start..middle, middle..part.end);
+                match test(&left) {
                     Some(true) => open.push((right, true)),
                     Some(false) => open.extend([(right, false), (left, true)]),
                     None => open.extend([(right, false), (left, false)]),
                 }
             }
-            None => refused.extend(part.iter().filter_map(|term| {
-                let error = term.parsed.holds(term.key).err()?;
-                Some((term.place, error))
+            None => refused.extend(part.filter_map(|index| {
+                let error = terms.alone(index).err()?;
+                Some((index, error))
             })),
         }
     }
     refused
 }
 
-/// What testing a part costs, in terms.
-fn cost(part: &[Term<'_>]) -> usize {
-    let keys: BTreeSet<_> = part.iter().map(|term| term.key.fingerprint()).collect();
-    part.len()
-        .saturating_add(keys.len().saturating_mul(KEY_COST))
+impl Combination for [Term<'_>] {
+    fn len(&self) -> usize {
+        <[Term<'_>]>::len(self)
+    }
+
+    fn keys(&self, part: Range<usize>) -> usize {
+        let part = self.get(part).unwrap_or_default();
+        let keys: BTreeSet<_> = part.iter().map(|term| term.key.fingerprint()).collect();
+        keys.len()
+    }
+
+    fn holds(&self, part: Range<usize>) -> bool {
+        all_hold(self.get(part).unwrap_or_default())
+    }
+
+    fn alone(&self, index: usize) -> Verdict {
+        self.get(index)
+            .map_or(Ok(()), |term| term.parsed.holds(term.key))
+    }
 }
 
 /// What the terms of one key add up to.
@@ -279,7 +315,7 @@ impl<'a> Fold<'a> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::{
         field::from_fr,
@@ -297,7 +333,7 @@ mod tests {
     use std::sync::OnceLock;
 
     /// A key whose trapdoor is known, so that proofs of any inputs cost nothing.
-    struct Trapdoor {
+    pub(in crate::verify) struct Trapdoor {
         key: VerifyingKey,
         bytes: Vec<u8>,
         alpha_beta: Fr,
@@ -306,10 +342,10 @@ mod tests {
         abc: Vec<Fr>,
     }
 
-    struct Case {
-        key: VerifyingKey,
-        inputs: Vec<FieldBytes>,
-        proof: ProofBytes,
+    pub(in crate::verify) struct Case {
+        pub(in crate::verify) key: VerifyingKey,
+        pub(in crate::verify) inputs: Vec<FieldBytes>,
+        pub(in crate::verify) proof: ProofBytes,
     }
 
     fn g1(scalar: Fr) -> G1Affine {
@@ -321,7 +357,7 @@ mod tests {
     }
 
     impl Trapdoor {
-        fn new(inputs: usize, rng: &mut ChaCha20Rng) -> Self {
+        pub(in crate::verify) fn new(inputs: usize, rng: &mut ChaCha20Rng) -> Self {
             let [alpha, beta, gamma, delta] = std::array::from_fn(|_| Fr::rand(rng));
             let abc: Vec<Fr> = (0..=inputs).map(|_| Fr::rand(rng)).collect();
             let bytes = key_bytes(&ark_groth16::VerifyingKey {
@@ -342,7 +378,7 @@ mod tests {
         }
 
         /// A proof of random inputs, under an instance of the key of its own.
-        fn case(&self, rng: &mut ChaCha20Rng) -> Case {
+        pub(in crate::verify) fn case(&self, rng: &mut ChaCha20Rng) -> Case {
             let inputs: Vec<Fr> = self.abc.iter().skip(1).map(|_| Fr::rand(rng)).collect();
             let l = (self.abc.iter().skip(1).zip(&inputs))
                 .fold(self.abc[0], |sum, (point, input)| sum + *point * input);
@@ -369,13 +405,13 @@ mod tests {
         })
     }
 
-    fn cases(seed: u64, keys: &[usize]) -> Vec<Case> {
+    pub(in crate::verify) fn cases(seed: u64, keys: &[usize]) -> Vec<Case> {
         let mut rng = rng(b"cases", &[&seed.to_le_bytes()]);
         let case = |k: &usize| trapdoors()[k % trapdoors().len()].case(&mut rng);
         keys.iter().map(case).collect()
     }
 
-    fn items(cases: &[Case]) -> Vec<Item<'_>> {
+    pub(in crate::verify) fn items(cases: &[Case]) -> Vec<Item<'_>> {
         cases
             .iter()
             .map(|case| Item {
@@ -386,7 +422,7 @@ mod tests {
             .collect()
     }
 
-    fn singly(cases: &[Case]) -> Vec<Result<(), VerifyError>> {
+    pub(in crate::verify) fn singly(cases: &[Case]) -> Vec<Result<(), VerifyError>> {
         let verdict = |case: &Case| verify_inputs(&case.key, &case.inputs, &case.proof);
         cases.iter().map(verdict).collect()
     }
@@ -396,7 +432,7 @@ mod tests {
     }
 
     /// C moved by a multiple of the generator; bytes that are no proof (any more) stay as they are.
-    fn moved(proof: &ProofBytes, by: Fr) -> ProofBytes {
+    pub(in crate::verify) fn moved(proof: &ProofBytes, by: Fr) -> ProofBytes {
         let Ok(mut proof) = crate::verify::single::parse_proof(proof) else {
             return *proof;
         };
@@ -405,7 +441,7 @@ mod tests {
     }
 
     /// Breaks a case in one of the ways there are.
-    fn spoil(cases: &mut [Case], at: usize, how: usize) {
+    pub(in crate::verify) fn spoil(cases: &mut [Case], at: usize, how: usize) {
         let other = (at + 1) % cases.len();
         match how {
             0 => cases[at].proof = moved(&cases[at].proof, Fr::from(5u64)),

@@ -13,9 +13,12 @@
 //! [`verify_batch`] gives many proofs the verdicts that they would get one by one, for less; the policy is the same.
 
 mod batch;
+mod engine;
+mod lanes;
 pub(crate) mod single;
 
-pub use batch::{Item, MILLER_WINDOW, RETESTS, verify_batch};
+pub use batch::{Item, MILLER_WINDOW, RETESTS, Verdict, verify_batch};
+pub use engine::{ENGINE_VARIABLE, Engine, EngineError};
 pub use single::{KeyError, VerifyingKey};
 
 use crate::{evidence::ProofBytes, statement::Statement};

@@ -1,0 +1,149 @@
+//! The base field, in lanes: the seam between the engine and the processor.
+//!
+//! A [`Field`] value holds [`Field::LANES`] elements of the BN254 base field, one per lane, and every operation acts on all lanes alike. Everything
+//! above this file is written once over the trait and knows neither limbs nor instructions.
+//!
+//! # Bounds
+//!
+//! Values are kept below small multiples of p instead of being reduced after every operation. There are three kinds, and each implementation says what
+//! its bounds are:
+//!
+//! - **settled**: what every operation returns unless it says otherwise, and takes as operand;
+//! - **loose**: what [`add_loose`](Field::add_loose) and [`sub_loose`](Field::sub_loose) return: a factor of a product and nothing else;
+//! - **wide** ([`Field::Wide`]): a sum of products on its way to [`reduce`](Field::reduce). Counting a product of settled values as 1, of a loose and a
+//!   settled one as 2, of two loose ones as 4: what is added may come to [`WIDE_PLUS`], what is subtracted to [`WIDE_MINUS`].
+
+use ark_bn254::{Fq, FqConfig};
+use ark_ff::{BigInt, MontConfig, PrimeField as _};
+
+// The two bounds are what tests try, and what comments of callers count up to.
+/// Products of settled values that may be added up in one wide value.
+#[cfg(test)]
+pub(super) const WIDE_PLUS: usize = 8;
+/// Products of settled values that may be subtracted from one wide value.
+#[cfg(test)]
+pub(super) const WIDE_MINUS: usize = 4;
+/// The most lanes an implementation has.
+pub(super) const MAX_LANES: usize = 8;
+/// An element as an integer below p, least limb first.
+pub(super) type Integer = [u64; 4];
+/// One bit per lane, the first lane lowest.
+pub(super) type Mask = u8;
+
+/// The modulus.
+pub(super) const MODULUS: Integer = <FqConfig as MontConfig<4>>::MODULUS.0;
+/// -1/p modulo 2^64.
+pub(super) const NEGATIVE_INVERSE: u64 = <FqConfig as MontConfig<4>>::INV;
+
+/// Work to be done with the processor's features switched on: a function whose arguments are its fields.
+///
+/// `run` should be `#[inline(always)]`, and so should whatever it calls over a [`Field`], except through [`Field::call`].
+pub(super) trait Kernel {
+    type Output;
+    fn run(self) -> Self::Output;
+}
+
+/// Elements of the base field in lanes.
+pub(super) trait Field: Copy + Send + Sync + 'static {
+    /// Elements in one value.
+    const LANES: usize;
+    /// The mask of all lanes.
+    const ALL: Mask = (0xff_u16 >> (MAX_LANES - Self::LANES)) as Mask;
+    /// A sum of products, not reduced.
+    type Wide: Copy;
+
+    /// Runs a kernel as a function of its own.
+    fn call<K: Kernel>(kernel: K) -> K::Output;
+
+    /// A value from the integer, below p, of each lane.
+    fn gather(lane: impl Fn(usize) -> Integer) -> Self;
+    /// The integer, below p, of each lane; zero for lanes there are none of.
+    fn scatter(self) -> [Integer; MAX_LANES];
+    /// The same integer in every lane.
+    fn splat(integer: Integer) -> Self {
+        Self::gather(|_| integer)
+    }
+
+    fn add(self, other: Self) -> Self;
+    fn sub(self, other: Self) -> Self;
+    fn neg(self) -> Self;
+    /// 9 · self + other.
+    fn nine_plus(self, other: Self) -> Self;
+    /// 9 · self − other.
+    fn nine_minus(self, other: Self) -> Self;
+
+    fn add_loose(self, other: Self) -> Self;
+    fn sub_loose(self, other: Self) -> Self;
+
+    /// The product of two settled or loose values.
+    fn mul_wide(self, other: Self) -> Self::Wide;
+    fn square_wide(self) -> Self::Wide;
+    fn wide_add(a: Self::Wide, b: Self::Wide) -> Self::Wide;
+    fn wide_sub(a: Self::Wide, b: Self::Wide) -> Self::Wide;
+    fn reduce(wide: Self::Wide) -> Self;
+
+    /// `other` in the lanes of the mask, `self` elsewhere.
+    fn select(self, mask: Mask, other: Self) -> Self;
+    /// The lanes that are zero modulo p.
+    fn zeros(self) -> Mask;
+
+    #[inline(always)]
+    fn double(self) -> Self {
+        self.add(self)
+    }
+    #[inline(always)]
+    fn mul(self, other: Self) -> Self {
+        Self::reduce(self.mul_wide(other))
+    }
+    #[inline(always)]
+    fn square(self) -> Self {
+        Self::reduce(self.square_wide())
+    }
+    /// 2 · self + other.
+    #[inline(always)]
+    fn double_plus(self, other: Self) -> Self {
+        self.double().add(other)
+    }
+    fn zero() -> Self {
+        Self::splat([0; 4])
+    }
+    fn one() -> Self {
+        Self::splat([1, 0, 0, 0])
+    }
+    /// The lanes where two values are equal modulo p.
+    #[inline(always)]
+    fn equals(self, other: Self) -> Mask {
+        self.sub(other).zeros()
+    }
+}
+
+/// The integer of an arkworks element.
+pub(super) fn integer(element: Fq) -> Integer {
+    element.into_bigint().0
+}
+
+/// The arkworks element of an integer below p.
+pub(super) fn element(integer: Integer) -> Fq {
+    Fq::from_bigint(BigInt(integer)).unwrap_or_default()
+}
+
+/// A value from one arkworks element per lane.
+pub(super) fn gather<F: Field>(lane: impl Fn(usize) -> Fq) -> F {
+    F::gather(|i| integer(lane(i)))
+}
+
+/// The lowest `n` lanes.
+pub(super) fn lowest(n: usize) -> Mask {
+    if n >= MAX_LANES {
+        Mask::MAX
+    } else {
+        (1_u8 << n) - 1
+    }
+}
+
+/// Inverts one element in every lane. Where there is a zero, the result is zero.
+pub(super) fn invert<F: Field>(value: F) -> F {
+    let mut elements = value.scatter().map(element);
+    ark_ff::batch_inversion(&mut elements);
+    gather(|lane| elements.get(lane).copied().unwrap_or_default())
+}

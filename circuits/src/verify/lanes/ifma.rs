@@ -1,0 +1,425 @@
+//! Eight lanes of five 52-bit limbs, on AVX-512 IFMA: one instruction multiplies 52-bit limbs in eight lanes and adds the low or the high half of the
+//! product to an accumulator.
+//!
+//! Montgomery form with R = 2^260, so Rp = 84.6 p². **Bounds**, with P = 4p:
+//!
+//! | | value | limbs |
+//! |---|---|---|
+//! | settled | 0 ≤ a ≤ 4p | 0 ≤ limb < 2^52 |
+//! | loose | 0 ≤ a ≤ 8p | the same |
+//! | wide | −Rp ≤ a < 2Rp: five products of settled values subtracted, ten added | signed, below 2^62 in magnitude |
+//!
+//! A limb of a product is at most five low and five high halves, below 2^55.4; so a wide value may be made of eighty products in any signs before a limb
+//! overflows, which [`WIDE_PLUS`](super::field::WIDE_PLUS) and its kin keep far from. Values that grew are settled by a table of multiples of p indexed by their highest bits.
+//!
+//! **Safety.** The intrinsics are sound on a processor that has the instructions. Every function here that makes an [`Ifma`] from nothing
+//! ([`gather`](Field::gather)) and [`call`](Field::call), which switches them on, asserts that it has; every other takes an [`Ifma`], which therefore was made
+//! on such a processor. No pointer is dereferenced: vectors and arrays are transmuted, and have the same size and no invalid bit patterns.
+
+#![allow(unsafe_code)]
+
+use super::field::{Field, Integer, Kernel, MAX_LANES, MODULUS, Mask, NEGATIVE_INVERSE};
+use std::arch::x86_64::*;
+
+type V = __m512i;
+
+/// Eight elements.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ifma([V; 5]);
+
+const BITS: u32 = 52;
+const LIMB: u64 = (1 << BITS) - 1;
+/// p in limbs.
+const P: [u64; 5] = split(MODULUS);
+/// −1/p modulo 2^52.
+const INVERSE: u64 = NEGATIVE_INVERSE & LIMB;
+/// R² modulo p, which brings an integer into Montgomery form.
+const R2: [u64; 5] = power_of_two(520);
+/// The step of the table, as a shift of the highest limb: 2^(4·52 + 47) = 2.65p.
+const TABLE_SHIFT: u32 = 47;
+/// For each value of the highest limb's highest bits, the greatest multiple of p that no value with those bits is below.
+const TABLE: [[u64; 16]; 5] = table();
+
+/// Whether this processor has the instructions, and the system saves the registers.
+pub(super) fn available() -> bool {
+    is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512ifma")
+}
+
+const fn split(l: [u64; 4]) -> [u64; 5] {
+    [
+        l[0] & LIMB,
+        (l[0] >> 52 | l[1] << 12) & LIMB,
+        (l[1] >> 40 | l[2] << 24) & LIMB,
+        (l[2] >> 28 | l[3] << 36) & LIMB,
+        l[3] >> 16,
+    ]
+}
+
+const fn join(l: [u64; 5]) -> [u64; 4] {
+    [
+        l[0] | l[1] << 52,
+        l[1] >> 12 | l[2] << 40,
+        l[2] >> 24 | l[3] << 28,
+        l[3] >> 36 | l[4] << 16,
+    ]
+}
+
+/// a − b in limbs, and whether it is negative.
+const fn minus(a: [u64; 5], b: [u64; 5]) -> ([u64; 5], bool) {
+    let mut out = [0; 5];
+    let mut borrow = 0;
+    let mut i = 0;
+    while i < 5 {
+        let limb = a[i].wrapping_sub(b[i]).wrapping_sub(borrow);
+        borrow = limb >> 63;
+        out[i] = limb & LIMB;
+        i += 1;
+    }
+    (out, borrow == 1)
+}
+
+/// k · p in limbs, k below 2^6.
+const fn times(k: u64) -> [u64; 5] {
+    let mut out = [0; 5];
+    let mut carry = 0;
+    let mut i = 0;
+    while i < 5 {
+        let limb = P[i] as u128 * k as u128 + carry;
+        out[i] = limb as u64 & LIMB;
+        carry = limb >> BITS;
+        i += 1;
+    }
+    out
+}
+
+/// 2^exponent modulo p.
+const fn power_of_two(exponent: u32) -> [u64; 5] {
+    let mut out = [1, 0, 0, 0, 0];
+    let mut i = 0;
+    while i < exponent {
+        let mut doubled = [0; 5];
+        let mut carry = 0;
+        let mut j = 0;
+        while j < 5 {
+            let limb = out[j] << 1 | carry;
+            doubled[j] = limb & LIMB;
+            carry = limb >> BITS;
+            j += 1;
+        }
+        let (less, negative) = minus(doubled, P);
+        out = if negative { doubled } else { less };
+        i += 1;
+    }
+    out
+}
+
+const fn table() -> [[u64; 16]; 5] {
+    let mut out = [[0; 16]; 5];
+    let mut bits = 0;
+    while bits < 16 {
+        // A limb may be short of carries from below, or have some too many: leave room for sixteen.
+        let least = (bits << TABLE_SHIFT) - if bits == 0 { 0 } else { 16 };
+        let value = [0, 0, 0, 0, least];
+        let mut k = 0;
+        let mut multiple = [0; 5];
+        loop {
+            let next = times(k + 1);
+            if minus(value, next).1 {
+                break;
+            }
+            multiple = next;
+            k += 1;
+        }
+        let mut i = 0;
+        while i < 5 {
+            out[i][bits as usize] = multiple[i];
+            i += 1;
+        }
+        bits += 1;
+    }
+    out
+}
+
+#[inline(always)]
+fn load(values: [u64; 8]) -> V {
+    // SAFETY: both are 64 bytes, and every bit pattern is valid for both.
+    unsafe { std::mem::transmute::<[u64; 8], V>(values) }
+}
+
+#[inline(always)]
+fn store(value: V) -> [u64; 8] {
+    // SAFETY: as for `load`.
+    unsafe { std::mem::transmute::<V, [u64; 8]>(value) }
+}
+
+/// Wraps intrinsics on vectors as safe functions of this module.
+macro_rules! instructions {
+    ($($name:ident($($argument:ident: $type:ty),*) -> $output:ty = $body:expr;)*) => {$(
+        #[inline(always)]
+        fn $name($($argument: $type),*) -> $output {
+            // SAFETY: registers in, registers out; see the module for why the processor has the instruction.
+            unsafe { $body }
+        }
+    )*};
+}
+
+instructions! {
+    splat(x: u64) -> V = _mm512_set1_epi64(x as i64);
+    add(a: V, b: V) -> V = _mm512_add_epi64(a, b);
+    sub(a: V, b: V) -> V = _mm512_sub_epi64(a, b);
+    and(a: V, b: V) -> V = _mm512_and_si512(a, b);
+    low(c: V, a: V, b: V) -> V = _mm512_madd52lo_epu64(c, a, b);
+    high(c: V, a: V, b: V) -> V = _mm512_madd52hi_epu64(c, a, b);
+    shift_limb(a: V) -> V = _mm512_srai_epi64::<BITS>(a);
+    twice(a: V) -> V = _mm512_slli_epi64::<1>(a);
+    times_eight(a: V) -> V = _mm512_slli_epi64::<3>(a);
+    table_index(a: V) -> V = _mm512_srli_epi64::<TABLE_SHIFT>(a);
+    pick(index: V, first: V, second: V) -> V = _mm512_permutex2var_epi64(first, index, second);
+    blend(mask: u8, a: V, b: V) -> V = _mm512_mask_blend_epi64(mask, a, b);
+    equal(a: V, b: V) -> u8 = _mm512_cmpeq_epi64_mask(a, b);
+}
+
+/// Makes limbs 52 bits wide; the highest keeps what is above.
+#[inline(always)]
+fn carry(mut limbs: [V; 5]) -> [V; 5] {
+    let mask = splat(LIMB);
+    for i in 0..4 {
+        limbs[i + 1] = add(limbs[i + 1], shift_limb(limbs[i]));
+        limbs[i] = and(limbs[i], mask);
+    }
+    limbs
+}
+
+/// From 0 ≤ a < 42p in signed limbs that are a few carries off, to a value below 2.65p + p < 4p.
+#[inline(always)]
+fn settle(mut limbs: [V; 5]) -> Ifma {
+    let index = table_index(limbs[4]);
+    for (limb, row) in limbs.iter_mut().zip(&TABLE) {
+        let first = load(std::array::from_fn(|i| row[i]));
+        let second = load(std::array::from_fn(|i| row[8 + i]));
+        *limb = sub(*limb, pick(index, first, second));
+    }
+    checked(carry(limbs), 4)
+}
+
+#[inline(always)]
+fn zip(a: [V; 5], b: [V; 5], f: impl Fn(V, V) -> V) -> [V; 5] {
+    std::array::from_fn(|i| f(a[i], b[i]))
+}
+
+/// k · p in every lane.
+#[inline(always)]
+fn multiple<const K: u64>() -> [V; 5] {
+    const { times(K) }.map(splat)
+}
+
+/// In debug builds, asserts that no lane is above `bound` · p and its limbs are below 2^52.
+#[inline(always)]
+fn checked(limbs: [V; 5], bound: u64) -> Ifma {
+    if cfg!(debug_assertions) {
+        check(&limbs.map(store), bound);
+    }
+    Ifma(limbs)
+}
+
+#[inline(never)]
+fn check(lanes: &[[u64; 8]; 5], bound: u64) {
+    for lane in 0..8 {
+        let value = lanes.map(|limb| limb[lane]);
+        assert!(value.iter().all(|limb| *limb <= LIMB), "{value:x?}");
+        assert!(!minus(times(bound), value).1, "{value:x?} above {bound} p");
+    }
+}
+
+/// The function in which the processor's features are on, so that everything inlined into it may use them.
+#[target_feature(enable = "avx512f,avx512ifma")]
+#[inline(never)]
+fn featured<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run()
+}
+
+impl Field for Ifma {
+    const LANES: usize = 8;
+    type Wide = [V; 10];
+
+    #[inline(always)]
+    fn call<K: Kernel>(kernel: K) -> K::Output {
+        assert!(available());
+        // SAFETY: just asserted.
+        unsafe { featured(kernel) }
+    }
+
+    fn gather(lane: impl Fn(usize) -> Integer) -> Self {
+        struct Enter([[u64; 8]; 5]);
+        impl Kernel for Enter {
+            type Output = Ifma;
+            #[inline(always)]
+            fn run(self) -> Ifma {
+                Ifma(self.0.map(load)).mul(Ifma(R2.map(splat)))
+            }
+        }
+        let mut limbs = [[0; 8]; 5];
+        for i in 0..8 {
+            for (limb, value) in limbs.iter_mut().zip(split(lane(i))) {
+                limb[i] = value;
+            }
+        }
+        Self::call(Enter(limbs))
+    }
+
+    fn scatter(self) -> [Integer; MAX_LANES] {
+        struct Leave(Ifma);
+        impl Kernel for Leave {
+            type Output = [[u64; 8]; 5];
+            /// The product with 1 is below 4p / R + p plus what reduction adds.
+            #[inline(always)]
+            fn run(self) -> [[u64; 8]; 5] {
+                self.0
+                    .mul(Ifma([splat(1), splat(0), splat(0), splat(0), splat(0)]))
+                    .0
+                    .map(store)
+            }
+        }
+        let limbs = Self::call(Leave(self));
+        std::array::from_fn(|i| {
+            let mut value = limbs.map(|limb| limb[i]);
+            loop {
+                let (less, negative) = minus(value, P);
+                if negative {
+                    return join(value);
+                }
+                value = less;
+            }
+        })
+    }
+
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        settle(zip(self.0, other.0, add))
+    }
+
+    #[inline(always)]
+    fn sub(self, other: Self) -> Self {
+        settle(zip(zip(self.0, other.0, sub), multiple::<4>(), add))
+    }
+
+    #[inline(always)]
+    fn neg(self) -> Self {
+        checked(carry(zip(multiple::<4>(), self.0, sub)), 4)
+    }
+
+    /// Below 40p.
+    #[inline(always)]
+    fn nine_plus(self, other: Self) -> Self {
+        let nine = zip(self.0.map(times_eight), self.0, add);
+        settle(zip(nine, other.0, add))
+    }
+
+    /// Above 0 and below 40p.
+    #[inline(always)]
+    fn nine_minus(self, other: Self) -> Self {
+        let nine = zip(self.0.map(times_eight), self.0, add);
+        settle(zip(zip(nine, other.0, sub), multiple::<4>(), add))
+    }
+
+    #[inline(always)]
+    fn double_plus(self, other: Self) -> Self {
+        settle(zip(self.0.map(twice), other.0, add))
+    }
+
+    #[inline(always)]
+    fn add_loose(self, other: Self) -> Self {
+        checked(carry(zip(self.0, other.0, add)), 8)
+    }
+
+    #[inline(always)]
+    fn sub_loose(self, other: Self) -> Self {
+        checked(
+            carry(zip(zip(self.0, other.0, sub), multiple::<4>(), add)),
+            8,
+        )
+    }
+
+    #[inline(always)]
+    fn mul_wide(self, other: Self) -> [V; 10] {
+        let mut wide = [splat(0); 10];
+        for (i, b) in other.0.into_iter().enumerate() {
+            for (j, a) in self.0.into_iter().enumerate() {
+                wide[i + j] = low(wide[i + j], a, b);
+            }
+            for (j, a) in self.0.into_iter().enumerate() {
+                wide[i + j + 1] = high(wide[i + j + 1], a, b);
+            }
+        }
+        wide
+    }
+
+    /// Fifteen products of limbs for twenty-five.
+    #[inline(always)]
+    fn square_wide(self) -> [V; 10] {
+        let mut wide = [splat(0); 10];
+        for i in 0..5 {
+            for j in i + 1..5 {
+                wide[i + j] = low(wide[i + j], self.0[i], self.0[j]);
+                wide[i + j + 1] = high(wide[i + j + 1], self.0[i], self.0[j]);
+            }
+        }
+        wide = wide.map(twice);
+        for (i, a) in self.0.into_iter().enumerate() {
+            wide[2 * i] = low(wide[2 * i], a, a);
+            wide[2 * i + 1] = high(wide[2 * i + 1], a, a);
+        }
+        wide
+    }
+
+    #[inline(always)]
+    fn wide_add(a: [V; 10], b: [V; 10]) -> [V; 10] {
+        std::array::from_fn(|i| add(a[i], b[i]))
+    }
+
+    #[inline(always)]
+    fn wide_sub(a: [V; 10], b: [V; 10]) -> [V; 10] {
+        std::array::from_fn(|i| sub(a[i], b[i]))
+    }
+
+    /// Montgomery's reduction, limb by limb. A limb plus the low half of its multiple of p is divisible by 2^52, so what it carries is the limb divided by
+    /// 2^52 and rounded up, and that half need not be computed.
+    ///
+    /// The result is a/R plus less than p, so between −p and 3p; p is added.
+    #[inline(always)]
+    fn reduce(mut wide: [V; 10]) -> Self {
+        let (zero, mask, inverse, p) = (splat(0), splat(LIMB), splat(INVERSE), P.map(splat));
+        for i in 0..5 {
+            let factor = low(zero, wide[i], inverse);
+            wide[i + 1] = add(wide[i + 1], shift_limb(add(wide[i], mask)));
+            for j in 1..5 {
+                wide[i + j] = low(wide[i + j], factor, p[j]);
+            }
+            for j in 0..5 {
+                wide[i + j + 1] = high(wide[i + j + 1], factor, p[j]);
+            }
+        }
+        let [_, _, _, _, _, a, b, c, d, e] = wide;
+        checked(carry(zip([a, b, c, d, e], p, add)), 4)
+    }
+
+    #[inline(always)]
+    fn select(self, mask: Mask, other: Self) -> Self {
+        Ifma(zip(self.0, other.0, |a, b| blend(mask, a, b)))
+    }
+
+    /// One of the multiples of p that a settled value may be.
+    #[inline(always)]
+    fn zeros(self) -> Mask {
+        [
+            multiple::<0>(),
+            multiple::<1>(),
+            multiple::<2>(),
+            multiple::<3>(),
+            multiple::<4>(),
+        ]
+        .into_iter()
+        .map(|value| (0..5).fold(0xff, |mask, i| mask & equal(self.0[i], value[i])))
+        .fold(0, |mask, equal| mask | equal)
+    }
+}

@@ -1,0 +1,295 @@
+//! The optimal ate Miller loop over many pairs at once, and G2 membership along with it.
+//!
+//! Every pair (P, Q) walks T from Q to [6x+2]Q + ψ(Q) − ψ²(Q) in affine coordinates, and every line it draws is multiplied into one accumulator per lane, so
+//! that the accumulator is squared once per step for all pairs. What makes it cheap:
+//!
+//! - **One inversion per step** for all pairs (Montgomery's trick), and only of the norms of the denominators, in the base field.
+//! - **Lines with leading coefficient 1.** A line through T with slope λ is, at P, yP − λ xP w + (λ xT − yT) v w. A factor of the base field
+//!   vanishes in the final exponentiation, so it may be divided by yP; and Q may be moved to the isomorphic curve (x, y) ↦ (k²x, k³y) with k = −xP/yP, after which
+//!   the line is 1 + λ w + s (λ xT − yT) v w with s = 1 / (k³ yP). No product for the second term. ψ commutes with the move, for k is in the base field.
+//! - **Membership read off the end.** On G2, ψ is multiplication by p, and [6x+2] + p − p² + p³ ≡ 0 mod r, so T ends at −ψ³(Q). For a point of the twist outside
+//!   G2 it does not: ψ satisfies ψ² − tψ + p = 0 on all of the twist, so T + ψ³(Q) is a fixed endomorphism of Q, and the greatest common divisor of its norm
+//!   and the cofactor is 1 (a test computes it).
+//!
+//! A step is exceptional where its denominator is zero. It never is for a point of G2, for all multiples met are below r and distinct up to sign; so such a lane
+//! is no member, its denominator is replaced, and the others do not notice.
+
+use super::{
+    curve::Points,
+    field::{Field, Kernel, Mask, invert},
+    quadratic::Quadratic,
+    tower::{Dodecic, Line},
+};
+use ark_bn254::{Config, Fq2};
+use ark_ec::bn::BnConfig;
+
+/// Points of the twist in affine coordinates.
+#[derive(Clone, Copy)]
+pub(super) struct TwistPoints<F> {
+    pub(super) x: Quadratic<F>,
+    pub(super) y: Quadratic<F>,
+}
+
+/// A pair in each lane.
+pub(super) struct Pairs<F> {
+    pub(super) g1: Points<F>,
+    pub(super) g2: TwistPoints<F>,
+    /// The lanes that count. The others must hold points too.
+    pub(super) live: Mask,
+}
+
+/// Walks of pairs through the loop.
+struct Walk<F> {
+    t: TwistPoints<F>,
+    /// What is added to T, up to sign.
+    q: TwistPoints<F>,
+    /// s of the module's essay.
+    scale: F,
+    live: Mask,
+    exceptional: Mask,
+    /// The norm of the denominator, and the product of the norms before it.
+    norm: F,
+    before: F,
+}
+
+/// What happens to every T.
+#[derive(Clone, Copy)]
+enum Step {
+    Double,
+    Add,
+    Subtract,
+}
+
+/// What a Miller loop gives.
+pub(super) struct Output<F> {
+    /// In each lane the product of its pairs' values, up to factors of the base field.
+    pub(super) product: Dodecic<F>,
+    /// For each of the pairs, the lanes whose second point is in G2.
+    pub(super) members: Vec<Mask>,
+}
+
+/// ψ, the twist's endomorphism: conjugate, and multiply by constants.
+struct Psi<F> {
+    x: Quadratic<F>,
+    y: Quadratic<F>,
+}
+
+impl<F: Field> Psi<F> {
+    fn new() -> Self {
+        let [x, y]: [Fq2; 2] = [Config::TWIST_MUL_BY_Q_X, Config::TWIST_MUL_BY_Q_Y];
+        Psi {
+            x: Quadratic::splat(x),
+            y: Quadratic::splat(y),
+        }
+    }
+
+    fn of(&self, point: &TwistPoints<F>) -> TwistPoints<F> {
+        TwistPoints {
+            x: point.x.conjugate().mul(&self.x),
+            y: point.y.conjugate().mul(&self.y),
+        }
+    }
+}
+
+/// The Miller loop of all pairs, none of whose points is the identity.
+pub(super) fn miller<F: Field>(pairs: &[Pairs<F>]) -> Output<F> {
+    let mut walks = start(pairs);
+    let originals: Vec<TwistPoints<F>> = walks.iter().map(|walk| walk.q).collect();
+    let mut product = Dodecic::one();
+    for (i, digit) in Config::ATE_LOOP_COUNT.iter().rev().enumerate().skip(1) {
+        if i > 1 {
+            product = product.square();
+        }
+        step(&mut walks, &mut product, Step::Double);
+        match digit {
+            1 => step(&mut walks, &mut product, Step::Add),
+            -1 => step(&mut walks, &mut product, Step::Subtract),
+            _ => {}
+        }
+    }
+    let psi = Psi::new();
+    for next in [Step::Add, Step::Subtract] {
+        for walk in &mut walks {
+            walk.q = psi.of(&walk.q);
+        }
+        step(&mut walks, &mut product, next);
+    }
+    let members = walks.iter().zip(&originals).map(|(walk, q)| {
+        let cubed = psi.of(&psi.of(&psi.of(q)));
+        let opposite = walk.t.x.equals(&cubed.x) & walk.t.y.add(&cubed.y).zeros();
+        opposite & !walk.exceptional
+    });
+    Output {
+        members: members.collect(),
+        product,
+    }
+}
+
+/// Moves every pair to its curve.
+fn start<F: Field>(pairs: &[Pairs<F>]) -> Vec<Walk<F>> {
+    let mut inverses: Vec<F> = pairs.iter().map(|pair| pair.g1.x.mul(pair.g1.y)).collect();
+    invert_all(&mut inverses);
+    let walk = |(pair, inverse): (&Pairs<F>, F)| {
+        let Points { x, y } = pair.g1;
+        // k = −x/y, 1/k = −y/x, and 1/y.
+        let k = x.square().mul(inverse).neg();
+        let k_inverse = y.square().mul(inverse).neg();
+        let y_inverse = x.mul(inverse);
+        let k2 = k.square();
+        let q = TwistPoints {
+            x: pair.g2.x.mul_base(k2),
+            y: pair.g2.y.mul_base(k2.mul(k)),
+        };
+        Walk {
+            t: q,
+            q,
+            scale: k_inverse.square().mul(k_inverse).mul(y_inverse),
+            live: pair.live,
+            exceptional: 0,
+            norm: y_inverse,
+            before: y_inverse,
+        }
+    };
+    pairs.iter().zip(inverses).map(walk).collect()
+}
+
+/// Inverts every element of every lane; all must be non-zero.
+pub(super) fn invert_all<F: Field>(values: &mut [F]) {
+    let mut product = F::one();
+    let mut before = Vec::with_capacity(values.len());
+    for value in values.iter() {
+        before.push(product);
+        product = product.mul(*value);
+    }
+    let mut inverse = invert(product);
+    for (value, before) in values.iter_mut().zip(before).rev() {
+        let next = inverse.mul(*value);
+        *value = inverse.mul(before);
+        inverse = next;
+    }
+}
+
+/// One step of every walk.
+fn step<F: Field>(walks: &mut [Walk<F>], product: &mut Dodecic<F>, step: Step) {
+    let one = F::one();
+    let mut norms = F::call(Norms { walks, step, one });
+    if norms.zeros() != 0 {
+        norms = except(walks, one);
+    }
+    F::call(Advance {
+        walks,
+        step,
+        inverse: invert(norms),
+        product,
+    });
+}
+
+/// Replaces the norms that are zero, and multiplies them again.
+#[cold]
+fn except<F: Field>(walks: &mut [Walk<F>], one: F) -> F {
+    let mut product = one;
+    for walk in walks {
+        let zeros = walk.norm.zeros();
+        walk.exceptional |= zeros;
+        walk.norm = walk.norm.select(zeros, one);
+        walk.before = product;
+        product = product.mul(walk.norm);
+    }
+    product
+}
+
+impl<F: Field> Walk<F> {
+    /// What the slope is divided by.
+    #[inline(always)]
+    fn denominator(&self, step: Step) -> Quadratic<F> {
+        match step {
+            Step::Double => self.t.y.double(),
+            Step::Add | Step::Subtract => self.t.x.sub(&self.q.x),
+        }
+    }
+
+    #[inline(always)]
+    fn numerator(&self, step: Step) -> Quadratic<F> {
+        match step {
+            Step::Double => {
+                let square = self.t.x.square();
+                square.double_plus(&square)
+            }
+            Step::Add => self.t.y.sub(&self.q.y),
+            Step::Subtract => self.t.y.add(&self.q.y),
+        }
+    }
+
+    /// Moves T along the line of this slope, and gives the line.
+    #[inline(always)]
+    fn advance(&mut self, step: Step, slope: Quadratic<F>) -> Line<F> {
+        let TwistPoints { x, y } = self.t;
+        let other = match step {
+            Step::Double => x,
+            Step::Add | Step::Subtract => self.q.x,
+        };
+        let new_x = slope.square().sub(&x).sub(&other);
+        let offset = slope.mul(&x).sub(&y);
+        self.t = TwistPoints {
+            x: new_x,
+            y: offset.sub(&slope.mul(&new_x)),
+        };
+        let offset = offset.mul_base(self.scale);
+        if self.live == F::ALL {
+            return Line { slope, offset };
+        }
+        let none = Quadratic {
+            c0: slope.c0.sub(slope.c0),
+            c1: slope.c0.sub(slope.c0),
+        };
+        Line {
+            slope: none.select(self.live, &slope),
+            offset: none.select(self.live, &offset),
+        }
+    }
+}
+
+/// The norms of all denominators, and their product.
+struct Norms<'a, F> {
+    walks: &'a mut [Walk<F>],
+    step: Step,
+    one: F,
+}
+
+impl<F: Field> Kernel for Norms<'_, F> {
+    type Output = F;
+    #[inline(always)]
+    fn run(self) -> F {
+        let mut product = self.one;
+        for walk in self.walks {
+            walk.norm = walk.denominator(self.step).norm();
+            walk.before = product;
+            product = product.mul(walk.norm);
+        }
+        product
+    }
+}
+
+/// Slopes, new points and lines, from the inverse of the product of all norms.
+struct Advance<'a, F> {
+    walks: &'a mut [Walk<F>],
+    step: Step,
+    inverse: F,
+    product: &'a mut Dodecic<F>,
+}
+
+impl<F: Field> Kernel for Advance<'_, F> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let mut inverse = self.inverse;
+        for walk in self.walks.iter_mut().rev() {
+            let own = inverse.mul(walk.before);
+            inverse = inverse.mul(walk.norm);
+            let denominator = walk.denominator(self.step).conjugate().mul_base(own);
+            let slope = walk.numerator(self.step).mul(&denominator);
+            let line = walk.advance(self.step, slope);
+            self.product.mul_line(&line);
+        }
+    }
+}

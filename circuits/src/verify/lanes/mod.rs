@@ -1,0 +1,56 @@
+//! Many proofs in the lanes of one processor core.
+//!
+//! The linear combination is that of [`batch`](super::batch); this is how it is computed fast. One proof is one lane, and every lane does the same at the
+//! same time. From the bottom to the top:
+//!
+//! | layer | |
+//! |---|---|
+//! | [`field`] | the base field in lanes: a trait, implemented by [`ifma`] (eight lanes, AVX-512 IFMA) and [`portable`] (one lane, any machine) |
+//! | [`quadratic`], [`tower`] | its extensions, of which a line of the Miller loop and the accumulator are elements |
+//! | [`curve`], [`coefficients`] | multiples of G1 points by coefficients made to be cheap |
+//! | [`decode`] | square roots: proof bytes to points |
+//! | [`miller`] | the Miller loop, and G2 membership |
+//! | [`engine`] | proofs to verdicts |
+//!
+//! All but the two implementations of [`field::Field`] is written once. `unsafe` is in [`ifma`] alone.
+
+// Indices are lanes, limbs and digits, whose ranges are those of the arrays; arithmetic is of fields and limbs, and counts are small.
+#![allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+
+mod coefficients;
+mod curve;
+mod decode;
+mod engine;
+mod field;
+#[cfg(target_arch = "x86_64")]
+mod ifma;
+mod miller;
+mod portable;
+mod quadratic;
+#[cfg(test)]
+mod tests;
+mod tower;
+
+use super::batch::{Item, Verdict};
+
+/// Whether this processor can run [`ifma()`].
+pub(super) fn has_ifma() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return ifma::available();
+    #[cfg(not(target_arch = "x86_64"))]
+    return false;
+}
+
+/// Verdicts, computed one lane wide.
+pub(super) fn portable(items: &[Item<'_>], secret: &[u8; 32]) -> Vec<Verdict> {
+    engine::verify::<portable::Portable>(items, secret)
+}
+
+/// Verdicts, computed eight lanes wide where the processor can.
+pub(super) fn ifma(items: &[Item<'_>], secret: &[u8; 32]) -> Vec<Verdict> {
+    #[cfg(target_arch = "x86_64")]
+    if ifma::available() {
+        return engine::verify::<ifma::Ifma>(items, secret);
+    }
+    portable(items, secret)
+}
