@@ -208,18 +208,27 @@ const NO_POWER: usize = usize::MAX;
 /// Each value to the power (p − 3) / 4: for a square, the inverse of its square root.
 #[inline(always)]
 fn power<F: Field, const N: usize>(values: [F; N], constants: &Constants<F>) -> [F; N] {
-    let squares = values.map(F::square);
+    let mut squares = values;
+    for square in &mut squares {
+        *square = square.square();
+    }
     let mut odd = [values; 16];
     for i in 1..16 {
-        odd[i] = std::array::from_fn(|j| odd[i - 1][j].mul(squares[j]));
+        for j in 0..N {
+            odd[i][j] = odd[i - 1][j].mul(squares[j]);
+        }
     }
     let mut out = [constants.one; N];
     for (squarings, power) in constants.power {
         for _ in 0..*squarings {
-            out = out.map(F::square);
+            for value in &mut out {
+                *value = value.square();
+            }
         }
         if let Some(power) = odd.get(*power) {
-            out = std::array::from_fn(|j| out[j].mul(power[j]));
+            for j in 0..N {
+                out[j] = out[j].mul(power[j]);
+            }
         }
     }
     out
@@ -235,14 +244,16 @@ impl<F: Field> Kernel for Roots<'_, F> {
     type Output = ([F; 2], Mask);
     #[inline(always)]
     fn run(self) -> ([F; 2], Mask) {
-        let squares = self.x.map(|x| x.square().mul(x).add(self.constants.b));
-        let powers = power(squares, self.constants);
+        let mut squares = self.x;
+        for square in &mut squares {
+            *square = square.square().mul(*square).add(self.constants.b);
+        }
+        let mut roots = power(squares, self.constants);
         let mut sound = F::ALL;
-        let roots = std::array::from_fn(|i| {
-            let root = powers[i].mul(squares[i]);
-            sound &= root.square().equals(squares[i]);
-            root
-        });
+        for (root, square) in roots.iter_mut().zip(&squares) {
+            *root = root.mul(*square);
+            sound &= root.square().equals(*square);
+        }
         (roots, sound)
     }
 }

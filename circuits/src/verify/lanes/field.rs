@@ -59,6 +59,12 @@ pub(super) trait Field: Copy + Send + Sync + 'static {
     fn gather(lane: impl Fn(usize) -> Integer) -> Self;
     /// The integer, below p, of each lane; zero for lanes there are none of.
     fn scatter(self) -> [Integer; MAX_LANES];
+    /// The integer, below p, of the first lane.
+    fn first(self) -> Integer {
+        self.scatter()[0]
+    }
+    /// Every lane's neighbour: the lane whose number differs in one bit, of this value.
+    fn exchange(self, distance: usize) -> Self;
     /// The same integer in every lane.
     fn splat(integer: Integer) -> Self {
         Self::gather(|_| integer)
@@ -141,9 +147,33 @@ pub(super) fn lowest(n: usize) -> Mask {
     }
 }
 
-/// Inverts one element in every lane. Where there is a zero, the result is zero.
+/// Inverts every lane, none of which may be zero: one inversion, of their product.
 pub(super) fn invert<F: Field>(value: F) -> F {
-    let mut elements = value.scatter().map(element);
-    ark_ff::batch_inversion(&mut elements);
-    gather(|lane| elements.get(lane).copied().unwrap_or_default())
+    F::call(Inverse(value))
+}
+
+struct Inverse<F>(F);
+
+impl<F: Field> Kernel for Inverse<F> {
+    type Output = F;
+    #[inline(always)]
+    fn run(self) -> F {
+        // The product of a growing block of lanes around each lane, and of all others in the block.
+        let (mut product, mut others) = (self.0, None);
+        let mut distance = 1;
+        while distance < F::LANES {
+            let neighbours = product.exchange(distance);
+            product = product.mul(neighbours);
+            others = Some(match others {
+                None => neighbours,
+                Some(others) => neighbours.mul(others),
+            });
+            distance *= 2;
+        }
+        let inverse = F::splat(super::inverse::invert(product.first()));
+        match others {
+            None => inverse,
+            Some(others) => inverse.mul(others),
+        }
+    }
 }

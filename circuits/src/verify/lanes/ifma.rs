@@ -38,7 +38,10 @@ const R2: [u64; 5] = power_of_two(520);
 /// The step of the table, as a shift of the highest limb: 2^(4·52 + 47) = 2.65p.
 const TABLE_SHIFT: u32 = 47;
 /// For each value of the highest limb's highest bits, the greatest multiple of p that no value with those bits is below.
-const TABLE: [[u64; 16]; 5] = table();
+const TABLE: [[[u64; 8]; 2]; 5] = table();
+
+/// For each distance, every lane's neighbour.
+const NEIGHBOURS: [[u64; 8]; 5] = neighbours();
 
 /// Whether this processor has the instructions, and the system saves the registers.
 pub(super) fn available() -> bool {
@@ -113,8 +116,18 @@ const fn power_of_two(exponent: u32) -> [u64; 5] {
     out
 }
 
-const fn table() -> [[u64; 16]; 5] {
-    let mut out = [[0; 16]; 5];
+const fn neighbours() -> [[u64; 8]; 5] {
+    let mut out = [[0; 8]; 5];
+    let mut i = 0;
+    while i < 5 * 8 {
+        out[i / 8][i % 8] = (i % 8 ^ i / 8) as u64;
+        i += 1;
+    }
+    out
+}
+
+const fn table() -> [[[u64; 8]; 2]; 5] {
+    let mut out = [[[0; 8]; 2]; 5];
     let mut bits = 0;
     while bits < 16 {
         // A limb may be short of carries from below, or have some too many: leave room for sixteen.
@@ -132,7 +145,7 @@ const fn table() -> [[u64; 16]; 5] {
         }
         let mut i = 0;
         while i < 5 {
-            out[i][bits as usize] = multiple[i];
+            out[i][bits as usize / 8][bits as usize % 8] = multiple[i];
             i += 1;
         }
         bits += 1;
@@ -176,7 +189,37 @@ instructions! {
     table_index(a: V) -> V = _mm512_srli_epi64::<TABLE_SHIFT>(a);
     pick(index: V, first: V, second: V) -> V = _mm512_permutex2var_epi64(first, index, second);
     blend(mask: u8, a: V, b: V) -> V = _mm512_mask_blend_epi64(mask, a, b);
+    permute(index: V, a: V) -> V = _mm512_permutexvar_epi64(index, a);
     equal(a: V, b: V) -> u8 = _mm512_cmpeq_epi64_mask(a, b);
+}
+
+/// An array of the expression for every limb. Arrays of vectors are built and read like this and not by closures and iterators, which are functions of their
+/// own without the processor's features: an instruction that is not inlined costs a call.
+macro_rules! limbs {
+    ($i:ident => $limb:expr) => {{
+        [
+            {
+                const $i: usize = 0;
+                $limb
+            },
+            {
+                const $i: usize = 1;
+                $limb
+            },
+            {
+                const $i: usize = 2;
+                $limb
+            },
+            {
+                const $i: usize = 3;
+                $limb
+            },
+            {
+                const $i: usize = 4;
+                $limb
+            },
+        ]
+    }};
 }
 
 /// Makes limbs 52 bits wide; the highest keeps what is above.
@@ -192,32 +235,23 @@ fn carry(mut limbs: [V; 5]) -> [V; 5] {
 
 /// From 0 ≤ a < 42p in signed limbs that are a few carries off, to a value below 2.65p + p < 4p.
 #[inline(always)]
-fn settle(mut limbs: [V; 5]) -> Ifma {
+fn settle(limbs: [V; 5]) -> Ifma {
     let index = table_index(limbs[4]);
-    for (limb, row) in limbs.iter_mut().zip(&TABLE) {
-        let first = load(std::array::from_fn(|i| row[i]));
-        let second = load(std::array::from_fn(|i| row[8 + i]));
-        *limb = sub(*limb, pick(index, first, second));
-    }
+    let limbs = limbs!(I => sub(limbs[I], pick(index, load(TABLE[I][0]), load(TABLE[I][1]))));
     checked(carry(limbs), 4)
-}
-
-#[inline(always)]
-fn zip(a: [V; 5], b: [V; 5], f: impl Fn(V, V) -> V) -> [V; 5] {
-    std::array::from_fn(|i| f(a[i], b[i]))
 }
 
 /// k · p in every lane.
 #[inline(always)]
 fn multiple<const K: u64>() -> [V; 5] {
-    const { times(K) }.map(splat)
+    limbs!(I => splat(const { times(K)[I] }))
 }
 
 /// In debug builds, asserts that no lane is above `bound` · p and its limbs are below 2^52.
 #[inline(always)]
 fn checked(limbs: [V; 5], bound: u64) -> Ifma {
     if cfg!(debug_assertions) {
-        check(&limbs.map(store), bound);
+        check(&limbs!(I => store(limbs[I])), bound);
     }
     Ifma(limbs)
 }
@@ -255,7 +289,7 @@ impl Field for Ifma {
             type Output = Ifma;
             #[inline(always)]
             fn run(self) -> Ifma {
-                Ifma(self.0.map(load)).mul(Ifma(R2.map(splat)))
+                Ifma(limbs!(I => load(self.0[I]))).mul(Ifma(limbs!(I => splat(R2[I]))))
             }
         }
         let mut limbs = [[0; 8]; 5];
@@ -274,10 +308,9 @@ impl Field for Ifma {
             /// The product with 1 is below 4p / R + p plus what reduction adds.
             #[inline(always)]
             fn run(self) -> [[u64; 8]; 5] {
-                self.0
-                    .mul(Ifma([splat(1), splat(0), splat(0), splat(0), splat(0)]))
-                    .0
-                    .map(store)
+                let one = Ifma([splat(1), splat(0), splat(0), splat(0), splat(0)]);
+                let out = self.0.mul(one).0;
+                limbs!(I => store(out[I]))
             }
         }
         let limbs = Self::call(Leave(self));
@@ -294,61 +327,70 @@ impl Field for Ifma {
     }
 
     #[inline(always)]
+    fn exchange(self, distance: usize) -> Self {
+        let index = load(NEIGHBOURS[distance]);
+        Ifma(limbs!(I => permute(index, self.0[I])))
+    }
+
+    #[inline(always)]
     fn add(self, other: Self) -> Self {
-        settle(zip(self.0, other.0, add))
+        settle(limbs!(I => add(self.0[I], other.0[I])))
     }
 
     #[inline(always)]
     fn sub(self, other: Self) -> Self {
-        settle(zip(zip(self.0, other.0, sub), multiple::<4>(), add))
+        let p = multiple::<4>();
+        settle(limbs!(I => add(sub(self.0[I], other.0[I]), p[I])))
     }
 
     #[inline(always)]
     fn neg(self) -> Self {
-        checked(carry(zip(multiple::<4>(), self.0, sub)), 4)
+        let p = multiple::<4>();
+        checked(carry(limbs!(I => sub(p[I], self.0[I]))), 4)
     }
 
     /// Below 40p.
     #[inline(always)]
     fn nine_plus(self, other: Self) -> Self {
-        let nine = zip(self.0.map(times_eight), self.0, add);
-        settle(zip(nine, other.0, add))
+        settle(limbs!(I => add(add(times_eight(self.0[I]), self.0[I]), other.0[I])))
     }
 
     /// Above 0 and below 40p.
     #[inline(always)]
     fn nine_minus(self, other: Self) -> Self {
-        let nine = zip(self.0.map(times_eight), self.0, add);
-        settle(zip(zip(nine, other.0, sub), multiple::<4>(), add))
+        let p = multiple::<4>();
+        settle(limbs!(I => {
+            let nine = add(times_eight(self.0[I]), self.0[I]);
+            add(sub(nine, other.0[I]), p[I])
+        }))
     }
 
     #[inline(always)]
     fn double_plus(self, other: Self) -> Self {
-        settle(zip(self.0.map(twice), other.0, add))
+        settle(limbs!(I => add(twice(self.0[I]), other.0[I])))
     }
 
     #[inline(always)]
     fn add_loose(self, other: Self) -> Self {
-        checked(carry(zip(self.0, other.0, add)), 8)
+        checked(carry(limbs!(I => add(self.0[I], other.0[I]))), 8)
     }
 
     #[inline(always)]
     fn sub_loose(self, other: Self) -> Self {
-        checked(
-            carry(zip(zip(self.0, other.0, sub), multiple::<4>(), add)),
-            8,
-        )
+        let p = multiple::<4>();
+        let limbs = limbs!(I => add(sub(self.0[I], other.0[I]), p[I]));
+        checked(carry(limbs), 8)
     }
 
     #[inline(always)]
     fn mul_wide(self, other: Self) -> [V; 10] {
         let mut wide = [splat(0); 10];
-        for (i, b) in other.0.into_iter().enumerate() {
-            for (j, a) in self.0.into_iter().enumerate() {
-                wide[i + j] = low(wide[i + j], a, b);
+        for i in 0..5 {
+            for j in 0..5 {
+                wide[i + j] = low(wide[i + j], self.0[j], other.0[i]);
             }
-            for (j, a) in self.0.into_iter().enumerate() {
-                wide[i + j + 1] = high(wide[i + j + 1], a, b);
+            for j in 0..5 {
+                wide[i + j + 1] = high(wide[i + j + 1], self.0[j], other.0[i]);
             }
         }
         wide
@@ -364,22 +406,27 @@ impl Field for Ifma {
                 wide[i + j + 1] = high(wide[i + j + 1], self.0[i], self.0[j]);
             }
         }
-        wide = wide.map(twice);
-        for (i, a) in self.0.into_iter().enumerate() {
-            wide[2 * i] = low(wide[2 * i], a, a);
-            wide[2 * i + 1] = high(wide[2 * i + 1], a, a);
+        for i in 0..5 {
+            wide[2 * i] = low(twice(wide[2 * i]), self.0[i], self.0[i]);
+            wide[2 * i + 1] = high(twice(wide[2 * i + 1]), self.0[i], self.0[i]);
         }
         wide
     }
 
     #[inline(always)]
-    fn wide_add(a: [V; 10], b: [V; 10]) -> [V; 10] {
-        std::array::from_fn(|i| add(a[i], b[i]))
+    fn wide_add(mut a: [V; 10], b: [V; 10]) -> [V; 10] {
+        for i in 0..10 {
+            a[i] = add(a[i], b[i]);
+        }
+        a
     }
 
     #[inline(always)]
-    fn wide_sub(a: [V; 10], b: [V; 10]) -> [V; 10] {
-        std::array::from_fn(|i| sub(a[i], b[i]))
+    fn wide_sub(mut a: [V; 10], b: [V; 10]) -> [V; 10] {
+        for i in 0..10 {
+            a[i] = sub(a[i], b[i]);
+        }
+        a
     }
 
     /// Montgomery's reduction, limb by limb. A limb plus the low half of its multiple of p is divisible by 2^52, so what it carries is the limb divided by
@@ -388,7 +435,7 @@ impl Field for Ifma {
     /// The result is a/R plus less than p, so between −p and 3p; p is added.
     #[inline(always)]
     fn reduce(mut wide: [V; 10]) -> Self {
-        let (zero, mask, inverse, p) = (splat(0), splat(LIMB), splat(INVERSE), P.map(splat));
+        let (zero, mask, inverse, p) = (splat(0), splat(LIMB), splat(INVERSE), multiple::<1>());
         for i in 0..5 {
             let factor = low(zero, wide[i], inverse);
             wide[i + 1] = add(wide[i + 1], shift_limb(add(wide[i], mask)));
@@ -399,27 +446,30 @@ impl Field for Ifma {
                 wide[i + j + 1] = high(wide[i + j + 1], factor, p[j]);
             }
         }
-        let [_, _, _, _, _, a, b, c, d, e] = wide;
-        checked(carry(zip([a, b, c, d, e], p, add)), 4)
+        checked(carry(limbs!(I => add(wide[I + 5], p[I]))), 4)
     }
 
     #[inline(always)]
     fn select(self, mask: Mask, other: Self) -> Self {
-        Ifma(zip(self.0, other.0, |a, b| blend(mask, a, b)))
+        Ifma(limbs!(I => blend(mask, self.0[I], other.0[I])))
     }
 
     /// One of the multiples of p that a settled value may be.
     #[inline(always)]
     fn zeros(self) -> Mask {
-        [
-            multiple::<0>(),
-            multiple::<1>(),
-            multiple::<2>(),
-            multiple::<3>(),
-            multiple::<4>(),
-        ]
-        .into_iter()
-        .map(|value| (0..5).fold(0xff, |mask, i| mask & equal(self.0[i], value[i])))
-        .fold(0, |mask, equal| mask | equal)
+        self.is(multiple::<0>())
+            | self.is(multiple::<1>())
+            | self.is(multiple::<2>())
+            | self.is(multiple::<3>())
+            | self.is(multiple::<4>())
+    }
+}
+
+impl Ifma {
+    /// The lanes with just these limbs.
+    #[inline(always)]
+    fn is(self, limbs: [V; 5]) -> Mask {
+        let [a, b, c, d, e] = limbs!(I => equal(self.0[I], limbs[I]));
+        a & b & c & d & e
     }
 }

@@ -6,6 +6,7 @@
 //! | layer | |
 //! |---|---|
 //! | [`field`] | the base field in lanes: a trait, implemented by [`ifma`] (eight lanes, AVX-512 IFMA) and [`portable`] (one lane, any machine) |
+//! | [`inverse`] | one inverse |
 //! | [`quadratic`], [`tower`] | its extensions, of which a line of the Miller loop and the accumulator are elements |
 //! | [`curve`], [`coefficients`] | multiples of G1 points by coefficients made to be cheap |
 //! | [`decode`] | square roots: proof bytes to points |
@@ -24,6 +25,7 @@ mod engine;
 mod field;
 #[cfg(target_arch = "x86_64")]
 mod ifma;
+mod inverse;
 mod miller;
 mod portable;
 mod quadratic;

@@ -16,9 +16,10 @@ const R2: [u64; 4] = <FqConfig as MontConfig<4>>::R2.0;
 
 #[inline(always)]
 fn add_carry(a: u64, b: u64, carry: &mut u64) -> u64 {
-    let sum = u128::from(a) + u128::from(b) + u128::from(*carry);
-    *carry = (sum >> 64) as u64;
-    sum as u64
+    let (first, one) = a.overflowing_add(b);
+    let (second, two) = first.overflowing_add(*carry);
+    *carry = u64::from(one | two);
+    second
 }
 
 #[inline(always)]
@@ -29,10 +30,13 @@ fn sub_borrow(a: u64, b: u64, borrow: &mut u64) -> u64 {
     second
 }
 
-/// a + b · c + carry, which fits in two limbs.
+/// a + b · c + carry, which fits in two limbs: no operation here wraps, but checks that it does not would cost as much as itself.
 #[inline(always)]
 fn multiply_add(a: u64, b: u64, c: u64, carry: &mut u64) -> u64 {
-    let sum = u128::from(a) + u128::from(b) * u128::from(c) + u128::from(*carry);
+    let product = u128::from(b).wrapping_mul(u128::from(c));
+    let sum = product
+        .wrapping_add(u128::from(a))
+        .wrapping_add(u128::from(*carry));
     *carry = (sum >> 64) as u64;
     sum as u64
 }
@@ -97,6 +101,11 @@ impl Field for Portable {
         let mut out = [[0; 4]; MAX_LANES];
         out[0] = Self::reduce(join(self.0, [0; 4])).0;
         out
+    }
+
+    #[inline(always)]
+    fn exchange(self, _: usize) -> Self {
+        self
     }
 
     #[inline(always)]

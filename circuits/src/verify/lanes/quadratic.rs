@@ -127,12 +127,18 @@ impl<F: Field> Quadratic<F> {
 
     #[inline(always)]
     pub(super) fn add(&self, other: &Self) -> Self {
-        self.zip(other, F::add)
+        Quadratic {
+            c0: self.c0.add(other.c0),
+            c1: self.c1.add(other.c1),
+        }
     }
 
     #[inline(always)]
     pub(super) fn sub(&self, other: &Self) -> Self {
-        self.zip(other, F::sub)
+        Quadratic {
+            c0: self.c0.sub(other.c0),
+            c1: self.c1.sub(other.c1),
+        }
     }
 
     #[inline(always)]
@@ -143,7 +149,10 @@ impl<F: Field> Quadratic<F> {
     /// 2 · self + other.
     #[inline(always)]
     pub(super) fn double_plus(&self, other: &Self) -> Self {
-        self.zip(other, F::double_plus)
+        Quadratic {
+            c0: self.c0.double_plus(other.c0),
+            c1: self.c1.double_plus(other.c1),
+        }
     }
 
     #[inline(always)]
@@ -202,7 +211,10 @@ impl<F: Field> Quadratic<F> {
 
     #[inline(always)]
     pub(super) fn select(&self, mask: Mask, other: &Self) -> Self {
-        self.zip(other, |a, b| a.select(mask, b))
+        Quadratic {
+            c0: self.c0.select(mask, other.c0),
+            c1: self.c1.select(mask, other.c1),
+        }
     }
 
     #[inline(always)]
@@ -213,13 +225,5 @@ impl<F: Field> Quadratic<F> {
     #[inline(always)]
     pub(super) fn equals(&self, other: &Self) -> Mask {
         self.sub(other).zeros()
-    }
-
-    #[inline(always)]
-    fn zip(&self, other: &Self, f: impl Fn(F, F) -> F) -> Self {
-        Quadratic {
-            c0: f(self.c0, other.c0),
-            c1: f(self.c1, other.c1),
-        }
     }
 }

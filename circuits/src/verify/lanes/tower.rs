@@ -1,8 +1,8 @@
 //! The field of the pairing's values, Fq12 = Fq6\[w\] / (w² − v) over Fq6 = Fq2\[v\] / (v³ − ξ), ξ = 9 + u, in lanes.
 
 use super::{
-    field::{Field, MAX_LANES},
-    quadratic::{Quadratic, Wide},
+    field::{Field, Kernel, MAX_LANES},
+    quadratic::Quadratic,
 };
 use ark_bn254::{Fq6, Fq12};
 
@@ -44,6 +44,24 @@ impl<F: Field> Dodecic<F> {
 
     /// (even + odd w)² = even² + odd² v + 2 even odd w, with two products for three.
     pub(super) fn square(&self) -> Self {
+        F::call(Square(self))
+    }
+}
+
+/// The square, as a function of its own.
+struct Square<'a, F>(&'a Dodecic<F>);
+
+impl<F: Field> Kernel for Square<'_, F> {
+    type Output = Dodecic<F>;
+    #[inline(always)]
+    fn run(self) -> Dodecic<F> {
+        self.0.square_here()
+    }
+}
+
+impl<F: Field> Dodecic<F> {
+    #[inline(always)]
+    fn square_here(&self) -> Self {
         let both = mul(&self.even, &self.odd);
         let shifted = mul_v(&self.odd);
         let crossed = mul(&add(&self.even, &self.odd), &add(&self.even, &shifted));
@@ -71,14 +89,17 @@ impl<F: Field> Dodecic<F> {
     pub(super) fn mul_line(&mut self, line: &Line<F>) {
         let line = Evaluated::new(line);
         let (even, odd) = (line.times(&self.even), line.times(&self.odd));
-        let times_two = |own: &Sextic<F>, added: [&Quadratic<F>; 3]| -> Sextic<F> {
-            std::array::from_fn(|i| own[i].double_plus(added[i]))
-        };
         // Products have a fourth coefficient, of v³ = ξ, and what comes from the odd half carries w² = v.
-        let wrapped = odd[0].add(&odd[3].mul_xi());
-        self.even = times_two(&self.even, [&odd[2].mul_xi(), &wrapped, &odd[1]]);
-        let wrapped = even[0].add(&even[3].mul_xi());
-        self.odd = times_two(&self.odd, [&wrapped, &even[1], &even[2]]);
+        self.even = [
+            self.even[0].double_plus(&odd[2].mul_xi()),
+            self.even[1].double_plus(&odd[0].add(&odd[3].mul_xi())),
+            self.even[2].double_plus(&odd[1]),
+        ];
+        self.odd = [
+            self.odd[0].double_plus(&even[0].add(&even[3].mul_xi())),
+            self.odd[1].double_plus(&even[1]),
+            self.odd[2].double_plus(&even[2]),
+        ];
     }
 }
 
@@ -121,28 +142,44 @@ impl<F: Field> Evaluated<F> {
     }
 }
 
+#[inline(always)]
 fn add<F: Field>(a: &Sextic<F>, b: &Sextic<F>) -> Sextic<F> {
-    std::array::from_fn(|i| a[i].add(&b[i]))
+    [a[0].add(&b[0]), a[1].add(&b[1]), a[2].add(&b[2])]
 }
 
+#[inline(always)]
 fn sub<F: Field>(a: &Sextic<F>, b: &Sextic<F>) -> Sextic<F> {
-    std::array::from_fn(|i| a[i].sub(&b[i]))
+    [a[0].sub(&b[0]), a[1].sub(&b[1]), a[2].sub(&b[2])]
 }
 
 /// Times v.
+#[inline(always)]
 fn mul_v<F: Field>(a: &Sextic<F>) -> Sextic<F> {
     [a[2].mul_xi(), a[0], a[1]]
 }
 
 /// Six products for nine.
+#[inline(always)]
 fn mul<F: Field>(a: &Sextic<F>, b: &Sextic<F>) -> Sextic<F> {
-    let [v0, v1, v2]: [Wide<F>; 3] = std::array::from_fn(|i| a[i].mul_wide(&b[i]));
-    let cross = |i: usize, j: usize| a[i].add(&a[j]).mul_wide(&b[i].add(&b[j]));
-    let c12 = cross(1, 2).sub(v1).sub(v2).reduce();
-    let c01 = cross(0, 1).sub(v0).sub(v1).reduce();
+    let v0 = a[0].mul_wide(&b[0]);
+    let v1 = a[1].mul_wide(&b[1]);
+    let v2 = a[2].mul_wide(&b[2]);
+    let c12 = a[1]
+        .add(&a[2])
+        .mul_wide(&b[1].add(&b[2]))
+        .sub(v1)
+        .sub(v2)
+        .reduce();
+    let c01 = a[0]
+        .add(&a[1])
+        .mul_wide(&b[0].add(&b[1]))
+        .sub(v0)
+        .sub(v1)
+        .reduce();
+    let c02 = a[0].add(&a[2]).mul_wide(&b[0].add(&b[2])).sub(v0).sub(v2);
     [
         v0.reduce().add(&c12.mul_xi()),
         c01.add(&v2.reduce().mul_xi()),
-        cross(0, 2).sub(v0).sub(v2).add(v1).reduce(),
+        c02.add(v1).reduce(),
     ]
 }

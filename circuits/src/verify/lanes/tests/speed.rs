@@ -40,7 +40,7 @@ fn engines_side_by_side() {
                 let part = &items[..sample];
                 let began = Instant::now();
                 let verdicts = engine.verify(part, &[1; 32]);
-                *best = best.min(began.elapsed().as_secs_f64() * 1e6 / sample as f64);
+                *best = best.min((began.elapsed().as_secs_f64()) * 1e6 / sample as f64);
                 assert!(verdicts.iter().all(Result::is_ok));
             }
         }
@@ -52,4 +52,25 @@ fn engines_side_by_side() {
             );
         }
     }
+}
+
+/// One engine for a profiler, named by the environment.
+#[test]
+#[ignore = "measures"]
+fn one_engine_for_a_profiler() {
+    let mut rng = crate::keys::rng(b"speed", &[]);
+    let trapdoor = Trapdoor::new(INPUTS, &mut rng);
+    let cases: Vec<_> = (0..1024).map(|_| trapdoor.case(&mut rng)).collect();
+    let items = items(&cases);
+    let number =
+        |name: &str, default: usize| std::env::var(name).map_or(default, |n| n.parse().unwrap());
+    let n = number("N", 1024);
+    let engine = Engine::chosen().unwrap();
+    let mut best = f64::INFINITY;
+    for _ in 0..number("ROUNDS", 20) {
+        let began = Instant::now();
+        engine.verify(&items[..n], &[1; 32]);
+        best = best.min(began.elapsed().as_secs_f64() * 1e6 / n as f64);
+    }
+    println!("{} {n}: {best:.2} us/proof", engine.name());
 }
