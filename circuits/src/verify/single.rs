@@ -1,12 +1,13 @@
 //! One proof at a time, on arkworks: the reference that any faster engine must agree with, and the only call of `Groth16::verify*`.
 
-use super::VerifyError;
+use super::{VerifyError, lanes::Tables};
 use crate::{evidence::ProofBytes, field::to_fr};
 use ark_bn254::{Bn254, Fr};
 use ark_ec::AffineRepr;
 use ark_groth16::{Groth16, PreparedVerifyingKey, Proof, prepare_verifying_key};
 use ark_serialize::{CanonicalDeserialize, CanonicalSerialize};
 use sha2::{Digest as _, Sha256};
+use std::sync::{Arc, OnceLock};
 use tender_wire::FieldBytes;
 
 /// Bytes of a compressed G1 point.
@@ -48,6 +49,8 @@ pub struct VerifyingKey {
     inputs: usize,
     /// SHA-256 of the key's bytes: what tells keys apart inside this process.
     fingerprint: [u8; 32],
+    /// Multiples of the key's points, made when first needed.
+    tables: Arc<OnceLock<Tables>>,
 }
 
 impl std::fmt::Debug for VerifyingKey {
@@ -101,6 +104,7 @@ impl VerifyingKey {
             prepared: prepare_verifying_key(&key),
             inputs,
             fingerprint: Sha256::digest(bytes).into(),
+            tables: Arc::default(),
         })
     }
 
@@ -116,6 +120,14 @@ impl VerifyingKey {
     /// The key prepared for pairings: gamma and delta negated.
     pub(super) fn prepared(&self) -> &PreparedVerifyingKey<Bn254> {
         &self.prepared
+    }
+
+    /// The key's tables, which are made the first time they are asked for.
+    pub(super) fn tables(
+        &self,
+        make: impl FnOnce(&ark_groth16::VerifyingKey<Bn254>) -> Tables,
+    ) -> &Tables {
+        self.tables.get_or_init(|| make(self.inner()))
     }
 
     /// Equal for keys of equal bytes, and for no others.
@@ -369,6 +381,7 @@ mod tests {
                 prepared,
                 inputs: INPUTS,
                 fingerprint: [0; 32],
+                tables: Arc::default(),
             };
             let forged = proof_bytes(&Proof { a, b, c });
             let inputs = inputs.map(|i| from_fr(&i));

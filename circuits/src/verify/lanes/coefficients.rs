@@ -25,22 +25,34 @@ pub(super) struct Digit {
     pub(super) negative: bool,
 }
 
-/// The coefficient of 128 random bits.
+/// A coefficient: that of 128 random bits, or 1, for a combination of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Coefficient(pub(super) u128);
+pub(super) enum Coefficient {
+    Random(u128),
+    One,
+}
 
 impl Coefficient {
-    /// The digits, the highest first; `None` is zero.
+    /// Whether there is a digit above the others, which is 1.
+    pub(super) fn leads(self) -> bool {
+        matches!(self, Coefficient::Random(_))
+    }
+
+    /// The digits below the leading one, the highest first; `None` is zero.
     pub(super) fn digits(self) -> impl Iterator<Item = Option<Digit>> {
+        let bits = match self {
+            Coefficient::Random(bits) => bits,
+            Coefficient::One => 1,
+        };
         (0..DIGITS)
             .rev()
-            .map(move |i| Digit::new((self.0 >> (4 * i)) as usize & 15))
+            .map(move |i| Digit::new((bits >> (4 * i)) as usize & 15))
     }
 
     /// The scalar it multiplies by.
     pub(super) fn scalar(self) -> Fr {
         // Real part and part of ω: both below 4^33.
-        let (mut a, mut b) = (1_i128, 0_i128);
+        let (mut a, mut b) = (i128::from(self.leads()), 0_i128);
         for digit in self.digits() {
             let (c, d) = digit.map_or((0, 0), Digit::coordinates);
             (a, b) = (4 * a + c, 4 * b + d);

@@ -1,10 +1,12 @@
 //! G1 in lanes: affine points, added and doubled many at a time with one inversion.
 
 use super::{
-    coefficients::{Coefficient, Digit, beta},
-    field::{Field, Kernel, Mask, gather, invert},
+    coefficients::{Coefficient, DIGITS, Digit, beta},
+    field::{Field, Integer, Kernel, Mask, element, gather, invert},
 };
-use ark_bn254::G1Affine;
+use ark_bn254::{Fq, G1Affine, G1Projective};
+use ark_ec::{AffineRepr, CurveGroup};
+use ark_ff::AdditiveGroup;
 
 /// A point in each lane, none the identity.
 #[derive(Clone, Copy)]
@@ -28,6 +30,42 @@ impl<F: Field> Points<F> {
             x: self.x.select(mask, other.x),
             y: self.y.select(mask, other.y),
         }
+    }
+}
+
+/// One point, not the identity, as a lane holds it.
+pub(super) struct Point<F: Field> {
+    pub(super) x: F::Element,
+    pub(super) y: F::Element,
+}
+
+impl<F: Field> Clone for Point<F> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<F: Field> Copy for Point<F> {}
+
+impl<F: Field> Points<F> {
+    pub(super) fn pack(lane: impl Fn(usize) -> Point<F>) -> Self {
+        Points {
+            x: F::pack(|i| lane(i).x),
+            y: F::pack(|i| lane(i).y),
+        }
+    }
+
+    pub(super) fn unpack(&self) -> [Point<F>; 8] {
+        let (x, y) = (self.x.unpack(), self.y.unpack());
+        std::array::from_fn(|i| Point { x: x[i], y: y[i] })
+    }
+}
+
+impl<F: Field> Point<F> {
+    fn affine(&self) -> G1Affine {
+        let points = Points::<F>::pack(|_| *self);
+        let [x, y] = [points.x, points.y].map(|x| element(x.first()));
+        G1Affine::new_unchecked(x, y)
     }
 }
 
@@ -110,11 +148,8 @@ impl<F: Field> Kernel for Advance<'_, F> {
 }
 
 fn advance<F: Field>(sums: &mut [Sum<F>], step: Step) {
-    let product = F::call(Denominators {
-        sums,
-        step,
-        one: F::one(),
-    });
+    let one = F::one();
+    let product = F::call(Denominators { sums, step, one });
     F::call(Advance {
         sums,
         step,
@@ -237,4 +272,319 @@ fn transpose<F: Field>(coefficients: &[Coefficient], vectors: usize) -> Vec<[Opt
         }
     }
     out
+}
+
+/// Additions prepared together: as many as the caches hold.
+const ADDED: usize = 512;
+
+/// The sums of pairs of points; `None` is the identity.
+fn add_pairs<F: Field>(
+    count: usize,
+    pair: impl Fn(usize) -> [Point<F>; 2],
+) -> Vec<Option<Point<F>>> {
+    let one = F::one();
+    let mut out = Vec::with_capacity(count);
+    let mut sums: Vec<Sum<F>> = Vec::new();
+    for start in (0..count).step_by(ADDED) {
+        let end = count.min(start + ADDED);
+        sums.clear();
+        for first in (start..end).step_by(F::LANES) {
+            // Lanes left over repeat the last pair.
+            let pairs: [_; 8] = std::array::from_fn(|lane| pair((first + lane).min(end - 1)));
+            sums.push(Sum {
+                point: Points::pack(|lane| pairs[lane][0]),
+                addend: Points::pack(|lane| pairs[lane][1]),
+                idle: 0,
+                denominator: one,
+                before: one,
+            });
+        }
+        let step = Step::Add;
+        let mut product = F::call(Denominators {
+            sums: &mut sums,
+            step,
+            one,
+        });
+        if product.zeros() != 0 {
+            // Equal or opposite points: left out here, and added one by one.
+            for sum in &mut sums {
+                sum.idle = sum.denominator.zeros();
+            }
+            product = F::call(Denominators {
+                sums: &mut sums,
+                step,
+                one,
+            });
+        }
+        let inverse = invert(product);
+        F::call(Advance {
+            sums: &mut sums,
+            step,
+            inverse,
+        });
+        for (first, sum) in (start..end).step_by(F::LANES).zip(&sums) {
+            let points = sum.point.unpack();
+            for (lane, point) in points
+                .into_iter()
+                .enumerate()
+                .take(F::LANES.min(end - first))
+            {
+                out.push(if sum.idle >> lane & 1 == 0 {
+                    Some(point)
+                } else {
+                    add_alone(pair(first + lane))
+                });
+            }
+        }
+    }
+    out
+}
+
+#[cold]
+fn add_alone<F: Field>([a, b]: [Point<F>; 2]) -> Option<Point<F>> {
+    let sum = (a.affine() + b.affine()).into_affine();
+    (!sum.is_zero()).then(|| Points::gather(|_| sum).unpack()[0])
+}
+
+/// The sum of each group of points, halving all groups at a time; the identity for an empty one.
+pub(super) fn sums<F: Field, E: Copy>(
+    groups: &[Vec<E>],
+    point: impl Fn(E) -> Point<F>,
+) -> Vec<G1Affine> {
+    // The first halving reads the points where they are.
+    let pairs: Vec<[E; 2]> = groups
+        .iter()
+        .flat_map(|group| group.chunks_exact(2))
+        .filter_map(|pair| pair.try_into().ok())
+        .collect();
+    let mut added = add_pairs(pairs.len(), |i| pairs[i].map(&point)).into_iter();
+    let mut groups: Vec<Vec<Point<F>>> = (groups.iter())
+        .map(|group| {
+            let sums = added.by_ref().take(group.len() / 2).flatten();
+            let rest = group
+                .chunks_exact(2)
+                .remainder()
+                .iter()
+                .map(|it| point(*it));
+            sums.chain(rest).collect()
+        })
+        .collect();
+    while groups.iter().any(|group| group.len() > 1) {
+        let pairs: Vec<[Point<F>; 2]> = groups
+            .iter()
+            .flat_map(|group| group.chunks_exact(2))
+            .filter_map(|pair| pair.try_into().ok())
+            .collect();
+        let mut added = add_pairs(pairs.len(), |i| pairs[i]).into_iter();
+        for group in &mut groups {
+            let rest = group.chunks_exact(2).remainder().first().copied();
+            let sums = added.by_ref().take(group.len() / 2).flatten();
+            *group = sums.chain(rest).collect();
+        }
+    }
+    let sum = |group: &Vec<Point<F>>| group.first().map_or(G1Affine::identity(), Point::affine);
+    groups.iter().map(sum).collect()
+}
+
+/// A point in the forms in which a coefficient's digits use it: turned by the powers of the endomorphism, and negated.
+pub(super) struct Turned<F: Field> {
+    x: [F::Element; 3],
+    y: [F::Element; 2],
+}
+
+impl<F: Field> Turned<F> {
+    pub(super) fn form(&self, rotation: usize, negative: bool) -> Point<F> {
+        Point {
+            x: self.x[rotation],
+            y: self.y[usize::from(negative)],
+        }
+    }
+}
+
+/// Turns each lane of each of the points.
+pub(super) fn turn<F: Field>(points: &[Points<F>]) -> Vec<Turned<F>> {
+    let beta = beta().map(F::splat);
+    let mut out = Vec::with_capacity(points.len() * F::LANES);
+    for point in points {
+        let (x, y) = F::call(Turn { point, beta });
+        let (x, y) = (x.map(F::unpack), y.map(F::unpack));
+        out.extend((0..F::LANES).map(|lane| Turned {
+            x: [x[0][lane], x[1][lane], x[2][lane]],
+            y: [y[0][lane], y[1][lane]],
+        }));
+    }
+    out
+}
+
+struct Turn<'a, F> {
+    point: &'a Points<F>,
+    beta: [F; 2],
+}
+
+impl<F: Field> Kernel for Turn<'_, F> {
+    type Output = ([F; 3], [F; 2]);
+    #[inline(always)]
+    fn run(self) -> ([F; 3], [F; 2]) {
+        let Points { x, y } = *self.point;
+        ([x, x.mul(self.beta[0]), x.mul(self.beta[1])], [y, y.neg()])
+    }
+}
+
+/// Groups whose sums make up a combination of points: three for every digit, and one for the leading digit of all.
+pub(super) const BUCKETS: usize = 3 * DIGITS + 1;
+
+/// Which form of which point goes into which of the groups of a combination.
+pub(super) type Entry = (u32, u8, bool);
+
+/// Sorts a point's digits into the groups: a digit is a representative, which has its group, turned, which a point can be instead.
+pub(super) fn sort(point: u32, coefficient: Coefficient, buckets: &mut [Vec<Entry>]) {
+    for (place, digit) in coefficient.digits().enumerate() {
+        if let Some(digit) = digit {
+            buckets[3 * place + digit.representative].push((
+                point,
+                digit.rotation as u8,
+                digit.negative,
+            ));
+        }
+    }
+    if coefficient.leads() {
+        buckets[3 * DIGITS].push((point, 0, false));
+    }
+}
+
+/// The combination of points from the sums of its groups.
+pub(super) fn assemble(sums: &[G1Affine]) -> G1Projective {
+    let beta: Fq = element(beta()[0]);
+    let mut total = sums
+        .last()
+        .map_or(G1Projective::ZERO, |leading| leading.into_group());
+    for digit in sums.chunks_exact(3) {
+        total.double_in_place();
+        total.double_in_place();
+        // Representatives 1, 1 − ω and 2.
+        let mut turned = -digit[1];
+        turned.x *= beta;
+        total += digit[0];
+        total += digit[1];
+        total += turned;
+        total += digit[2];
+        total += digit[2];
+    }
+    total
+}
+
+/// Bits of a digit of a fixed base's scalar.
+const WINDOW: usize = 6;
+/// Digits of a scalar of 254 bits, with room for a carry.
+const WINDOWS: usize = 43;
+/// Multiples kept for each digit: digits are between −31 and 32.
+const MULTIPLES: usize = 1 << (WINDOW - 1);
+
+/// Multiples of fixed points: 86 KiB for each.
+pub(in crate::verify) struct Tables {
+    /// By point, window and multiple: the coordinates.
+    multiples: Vec<[Integer; 2]>,
+}
+
+impl Tables {
+    /// Makes the tables of points none of which is the identity.
+    pub(super) fn new<F: Field>(points: &[G1Affine]) -> Self {
+        let mut bases = Vec::with_capacity(points.len() * WINDOWS);
+        for point in points {
+            let mut base = point.into_group();
+            for _ in 0..WINDOWS {
+                bases.push(base);
+                for _ in 0..WINDOW {
+                    base.double_in_place();
+                }
+            }
+        }
+        let bases = G1Projective::normalize_batch(&bases);
+        let mut sums: Vec<Sum<F>> = bases
+            .chunks(F::LANES)
+            .map(|bases| {
+                let point = Points::gather(|lane| *bases.get(lane).unwrap_or(&bases[0]));
+                Sum {
+                    point,
+                    addend: point,
+                    idle: 0,
+                    denominator: point.x,
+                    before: point.x,
+                }
+            })
+            .collect();
+        let mut multiples = vec![[[0; 4]; 2]; bases.len() * MULTIPLES];
+        for i in 0..MULTIPLES {
+            match i {
+                0 => {}
+                1 => advance(&mut sums, Step::Double),
+                _ => advance(&mut sums, Step::Add),
+            }
+            for (bases, sum) in sums.iter().enumerate() {
+                let (x, y) = (sum.point.x.scatter(), sum.point.y.scatter());
+                for lane in 0..F::LANES {
+                    let base = bases * F::LANES + lane;
+                    if let Some(multiple) = multiples.get_mut(base * MULTIPLES + i) {
+                        *multiple = [x[lane], y[lane]];
+                    }
+                }
+            }
+        }
+        Tables { multiples }
+    }
+
+    /// The points that add up to a point of the table times a scalar.
+    pub(super) fn terms(&self, point: usize, scalar: Integer, out: &mut Vec<(usize, bool)>) {
+        let mut carry = 0;
+        for window in 0..WINDOWS {
+            let bit = window * WINDOW;
+            let (limb, shift) = (bit / 64, bit % 64);
+            let mut digit = scalar[limb] >> shift;
+            if shift > 64 - WINDOW && limb < 3 {
+                digit |= scalar[limb + 1] << (64 - shift);
+            }
+            let digit = (digit as usize & (2 * MULTIPLES - 1)) + carry;
+            // A digit above 32 is one less than a multiple of 64.
+            let negative = digit > MULTIPLES;
+            carry = usize::from(negative);
+            let multiple = if negative {
+                2 * MULTIPLES - digit
+            } else {
+                digit
+            };
+            if multiple > 0 {
+                out.push((
+                    (point * WINDOWS + window) * MULTIPLES + multiple - 1,
+                    negative,
+                ));
+            }
+        }
+        debug_assert_eq!(carry, 0);
+    }
+
+    /// The points of terms.
+    pub(super) fn points<F: Field>(&self, terms: &[(usize, bool)]) -> Vec<Point<F>> {
+        let at = |i: usize| {
+            terms
+                .get(i)
+                .or(terms.first())
+                .map_or([[0; 4]; 2], |term| self.multiples[term.0])
+        };
+        let mut out = Vec::with_capacity(terms.len());
+        for (first, chunk) in terms
+            .chunks(F::LANES)
+            .enumerate()
+            .map(|(i, chunk)| (i * F::LANES, chunk))
+        {
+            let y = F::gather(|i| at(first + i)[1]);
+            let negative = (chunk.iter().enumerate())
+                .fold(0, |mask, (i, term)| mask | Mask::from(term.1) << i);
+            let points = Points {
+                x: F::gather(|i| at(first + i)[0]),
+                y: y.select(negative, y.neg()),
+            };
+            out.extend(points.unpack().into_iter().take(chunk.len()));
+        }
+        out
+    }
 }

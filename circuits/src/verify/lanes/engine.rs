@@ -2,44 +2,43 @@
 
 use super::{
     coefficients::Coefficient,
-    curve::{Points, multiply},
+    curve::{BUCKETS, Entry, Point, Points, Tables, Turned, assemble, multiply, sort, sums, turn},
     decode::{Encoded, Undecoded, decode},
-    field::{Field, Mask, element, lowest},
-    miller::{Pairs, TwistPoints, miller},
+    field::{Field, Mask, lowest},
+    miller::{Pairs, TwistPoint, TwistPoints, miller},
+    tower::{Dodecic, DodecicLane},
 };
 use crate::{
     field::to_fr,
     verify::{
         VerifyError,
-        batch::{Combination, Item, Verdict, settle, weights},
+        batch::{Item, Verdict, weights},
         single::{self, VerifyingKey},
     },
 };
-use ark_bn254::{Bn254, Fq2, Fq12, Fr, G1Affine, G1Projective, G2Affine};
-use ark_ec::{
-    AffineRepr, CurveGroup, VariableBaseMSM,
-    pairing::{MillerLoopOutput, Pairing},
-};
-use ark_ff::{AdditiveGroup, Field as _, Zero};
-use std::{collections::BTreeMap, ops::Range};
+use ark_bn254::{Fr, G1Affine, G1Projective, G2Affine};
+use ark_ec::{AffineRepr, CurveGroup};
+use ark_ff::{AdditiveGroup, Field as _, PrimeField};
+use std::collections::{BTreeMap, BTreeSet};
 
-/// Proofs whose points are multiplied together: as many as the caches hold.
-const MULTIPLIED: usize = 1024;
-/// Pairs of one Miller loop.
-const WALKED: usize = 1024;
+/// Proofs whose points are multiplied together, and pairs that walk together: as many as the caches hold.
+const TOGETHER: usize = 1024;
+/// Proofs with a product of their own in the first test, so that a test that fails is followed by one of each such chunk, at little cost.
+const CHUNK: usize = 256;
+/// Proofs in the smaller groups that chunks that fail are split into.
+const GROUP: usize = 8;
 
 /// A proof in the combination.
-struct Term<'a> {
+struct Term<'a, F: Field> {
     /// Where its verdict goes.
     place: usize,
     key: &'a VerifyingKey,
     inputs: Vec<Fr>,
-    scalar: Fr,
+    coefficient: Coefficient,
     /// A times the coefficient.
-    a: G1Affine,
-    b: G2Affine,
-    /// C times the coefficient.
-    c: G1Affine,
+    a: Point<F>,
+    b: TwistPoint<F>,
+    c: Turned<F>,
 }
 
 /// Verdicts for proofs of any keys, each what the single verifier says.
@@ -52,14 +51,20 @@ pub(super) fn verify<F: Field>(items: &[Item<'_>], secret: &[u8; 32]) -> Vec<Ver
     };
     let mut read = Vec::with_capacity(items.len());
     for (place, (item, weight)) in items.iter().zip(weights(items, secret)).enumerate() {
-        match Read::new(place, item, Coefficient(weight)) {
+        match Read::new(place, item, Coefficient::Random(weight)) {
             Ok(term) => read.push(term),
             Err(Undecidable::Refused(error)) => say(place, Err(error)),
             Err(Undecidable::Odd) => say(place, alone(item)),
         }
     }
+    // The combination of one holds if it does, whatever its coefficient.
+    if let [one] = read.as_mut_slice() {
+        one.coefficient = Coefficient::One;
+    }
+    // A key's proofs next to each other: a test costs three pairs for each key in it.
+    read.sort_by_key(|read| read.key.fingerprint());
     let mut terms = Vec::with_capacity(read.len());
-    for block in read.chunks(MULTIPLIED) {
+    for block in read.chunks(TOGETHER) {
         let (sound, faults) = weigh::<F>(block);
         terms.extend(sound);
         for (place, fault) in faults {
@@ -69,28 +74,8 @@ pub(super) fn verify<F: Field>(items: &[Item<'_>], secret: &[u8; 32]) -> Vec<Ver
             }
         }
     }
-    let outcome = combine::<F>(&terms);
-    if outcome.strangers.is_empty() && outcome.holds {
-        return verdicts;
-    }
-    for index in &outcome.strangers {
-        if let Some(term) = terms.get(*index) {
-            say(term.place, Err(VerifyError::ProofMalformed));
-        }
-    }
-    let mut index = 0;
-    terms.retain(|_| {
-        index += 1;
-        outcome.strangers.binary_search(&(index - 1)).is_err()
-    });
-    let combination = Terms::<F> {
-        terms: &terms,
-        lanes: std::marker::PhantomData,
-    };
-    for (index, error) in settle(&combination) {
-        if let Some(term) = terms.get(index) {
-            say(term.place, Err(error));
-        }
+    for (place, error) in judge(&terms) {
+        say(place, Err(error));
     }
     verdicts
 }
@@ -145,8 +130,8 @@ impl<'a> Read<'a> {
     }
 }
 
-/// Decodes, and multiplies A and C by the coefficients.
-fn weigh<'a, F: Field>(block: &[Read<'a>]) -> (Vec<Term<'a>>, Vec<(usize, Undecoded)>) {
+/// Decodes, and multiplies A by the coefficients.
+fn weigh<'a, F: Field>(block: &[Read<'a>]) -> (Vec<Term<'a, F>>, Vec<(usize, Undecoded)>) {
     let mut faults = Vec::new();
     let mut sound = Vec::with_capacity(block.len());
     let (mut a, mut b, mut c) = (Vec::new(), Vec::new(), Vec::new());
@@ -155,9 +140,7 @@ fn weigh<'a, F: Field>(block: &[Read<'a>]) -> (Vec<Term<'a>>, Vec<(usize, Undeco
         let Some(decoded) = decode::<F>(&encoded) else {
             continue;
         };
-        let (ax, ay) = (decoded.a.x.scatter(), decoded.a.y.scatter());
-        let (cx, cy) = (decoded.c.x.scatter(), decoded.c.y.scatter());
-        let (bx, by) = (decoded.b.x.elements(), decoded.b.y.elements());
+        let points = (decoded.a.unpack(), decoded.b.unpack(), decoded.c.unpack());
         for (lane, proof) in proofs.iter().enumerate() {
             let bit: Mask = 1 << lane;
             if decoded.sound & bit == 0 {
@@ -173,20 +156,14 @@ fn weigh<'a, F: Field>(block: &[Read<'a>]) -> (Vec<Term<'a>>, Vec<(usize, Undeco
                 continue;
             }
             sound.push(proof);
-            a.push(G1Affine::new_unchecked(
-                element(ax[lane]),
-                element(ay[lane]),
-            ));
-            c.push(G1Affine::new_unchecked(
-                element(cx[lane]),
-                element(cy[lane]),
-            ));
-            b.push(G2Affine::new_unchecked(bx[lane], by[lane]));
+            a.push(points.0[lane]);
+            b.push(points.1[lane]);
+            c.push(points.2[lane]);
         }
     }
     let coefficients: Vec<Coefficient> = sound.iter().map(|proof| proof.coefficient).collect();
-    let a = weighed::<F>(&a, &coefficients);
-    let c = weighed::<F>(&c, &coefficients);
+    let a = weighed(&a, &coefficients);
+    let c = turn(&vectors(&c));
     let terms = sound
         .iter()
         .zip(a)
@@ -196,7 +173,7 @@ fn weigh<'a, F: Field>(block: &[Read<'a>]) -> (Vec<Term<'a>>, Vec<(usize, Undeco
             place: proof.place,
             key: proof.key,
             inputs: proof.inputs.clone(),
-            scalar: proof.coefficient.scalar(),
+            coefficient: proof.coefficient,
             a,
             b,
             c,
@@ -205,155 +182,339 @@ fn weigh<'a, F: Field>(block: &[Read<'a>]) -> (Vec<Term<'a>>, Vec<(usize, Undeco
 }
 
 /// Each point times its coefficient.
-fn weighed<F: Field>(points: &[G1Affine], coefficients: &[Coefficient]) -> Vec<G1Affine> {
-    let vectors: Vec<Points<F>> = points.chunks(F::LANES).map(pack).collect();
-    if vectors.is_empty() {
-        return Vec::new();
+fn weighed<F: Field>(points: &[Point<F>], coefficients: &[Coefficient]) -> Vec<Point<F>> {
+    if coefficients == [Coefficient::One] {
+        return points.to_vec();
     }
-    let mut out = Vec::with_capacity(points.len());
-    for vector in multiply(&vectors, coefficients) {
-        let (x, y) = (vector.x.scatter(), vector.y.scatter());
-        let point = |lane: usize| G1Affine::new_unchecked(element(x[lane]), element(y[lane]));
-        out.extend((0..F::LANES).map(point));
-    }
+    let weighed = multiply(&vectors(points), coefficients);
+    let mut out: Vec<Point<F>> = (weighed.iter())
+        .flat_map(|points| points.unpack().into_iter().take(F::LANES))
+        .collect();
     out.truncate(points.len());
     out
 }
 
-/// Points in lanes; the first is repeated if they are fewer.
-fn pack<F: Field>(points: &[G1Affine]) -> Points<F> {
-    Points::gather(|lane| at(points, lane))
+/// Points in lanes; the first is repeated if the last are fewer.
+fn vectors<F: Field>(points: &[Point<F>]) -> Vec<Points<F>> {
+    let vector = |points: &[Point<F>]| Points::pack(|lane| *points.get(lane).unwrap_or(&points[0]));
+    points.chunks(F::LANES).map(vector).collect()
 }
 
-fn at<T: Copy + Default>(points: &[T], lane: usize) -> T {
-    points
-        .get(lane)
-        .or(points.first())
+type Pair<F> = (Point<F>, TwistPoint<F>);
+
+/// The terms that are refused, by place.
+///
+/// One test says whether all hold. If it fails, every chunk is tested with the product it has already; then what is in chunks that fail, in groups of
+/// eight, eight groups in the lanes; then what is in groups that fail, one by one in the lanes. A test of one is no matter of chance: its pairing's value to
+/// the power of a coefficient that is not zero modulo the group's prime order. Whatever the proofs are, each is in four tests at most.
+fn judge<F: Field>(terms: &[Term<'_, F>]) -> Vec<(usize, VerifyError)> {
+    let all: Vec<usize> = (0..terms.len()).collect();
+    let mut refused = Vec::new();
+    let (holds, chunks) = test_all(terms);
+    let strangers: BTreeSet<usize> = chunks
+        .iter()
+        .flat_map(|chunk| chunk.strangers.iter().copied())
+        .collect();
+    refused.extend(strangers.iter().map(|i| (*i, VerifyError::ProofMalformed)));
+    if holds && strangers.is_empty() {
+        return Vec::new();
+    }
+    // A stranger's value is in its chunk's product, so the others of the chunk start over.
+    let mut suspects: Vec<usize> = Vec::new();
+    let mut tests = Vec::new();
+    for (chunk, members) in chunks.iter().zip(all.chunks(CHUNK)) {
+        if chunk.strangers.is_empty() && chunks.len() > 1 {
+            tests.push(Test {
+                terms: members.to_vec(),
+                product: chunk.product,
+            });
+        } else {
+            suspects.extend(members.iter().filter(|i| !strangers.contains(i)));
+        }
+    }
+    suspects.extend(failing(terms, &tests, None));
+    if suspects.is_empty() {
+        return places(terms, refused);
+    }
+    // From here on sums are small, and their terms are multiplied by their coefficients once for all.
+    let c: Vec<Point<F>> = suspects
+        .iter()
+        .map(|i| terms[*i].c.form(0, false))
+        .collect();
+    let coefficients: Vec<Coefficient> = suspects.iter().map(|i| terms[*i].coefficient).collect();
+    let c: BTreeMap<usize, Point<F>> = suspects
+        .iter()
         .copied()
-        .unwrap_or_default()
+        .zip(weighed(&c, &coefficients))
+        .collect();
+    if suspects.len() > GROUP {
+        suspects = narrow(terms, &suspects, GROUP, &c);
+    }
+    let bad = narrow(terms, &suspects, 1, &c);
+    refused.extend(bad.into_iter().map(|i| (i, VerifyError::Invalid)));
+    places(terms, refused)
 }
 
-/// What a combination says.
-struct Outcome {
-    holds: bool,
-    /// Terms whose B is not in G2, ascending. Where there are any, nothing else is known.
+fn places<F: Field>(
+    terms: &[Term<'_, F>],
+    refused: Vec<(usize, VerifyError)>,
+) -> Vec<(usize, VerifyError)> {
+    let place = |(i, error): (usize, VerifyError)| Some((terms.get(i)?.place, error));
+    refused.into_iter().filter_map(place).collect()
+}
+
+/// What the first test leaves behind of a chunk.
+struct Chunk<F: Field> {
+    /// The product of its terms' Miller loops.
+    product: DodecicLane<F>,
+    /// Terms whose B is not in G2. Where there are any, the product is of no use.
     strangers: Vec<usize>,
 }
 
-/// Whether the linear combination of the terms holds.
-fn combine<F: Field>(terms: &[Term<'_>]) -> Outcome {
-    let mut pairs: Vec<(G1Affine, G2Affine)> = terms.iter().map(|term| (term.a, term.b)).collect();
-    let mut folds: BTreeMap<&[u8; 32], Fold<'_>> = BTreeMap::new();
-    for term in terms {
-        folds
-            .entry(term.key.fingerprint())
-            .or_insert_with(|| Fold::new(term.key))
-            .add(term);
-    }
-    for fold in folds.values() {
-        pairs.extend(fold.pairs().into_iter().filter(|(g1, _)| !g1.is_zero()));
-    }
-    let mut product = Fq12::ONE;
-    let mut strangers = Vec::new();
-    for (block, pairs) in pairs.chunks(WALKED).enumerate() {
-        let vectors: Vec<Pairs<F>> = pairs.chunks(F::LANES).map(pack_pairs).collect();
-        let output = miller(&vectors);
-        for (i, members) in output.members.iter().enumerate() {
-            let first = block * WALKED + i * F::LANES;
-            let outside = |lane: &usize| members >> lane & 1 == 0 && first + lane < terms.len();
-            strangers.extend((0..F::LANES).filter(outside).map(|lane| first + lane));
+/// Whether the combination of all terms holds, and their chunks.
+fn test_all<F: Field>(terms: &[Term<'_, F>]) -> (bool, Vec<Chunk<F>>) {
+    let pairs: Vec<Pair<F>> = terms.iter().map(|term| (term.a, term.b)).collect();
+    let all: Vec<usize> = (0..terms.len()).collect();
+    let mut fixed = fixed_pairs(terms, &[&all], None).pop().unwrap_or_default();
+    let mut total = Dodecic::one();
+    let mut chunks = Vec::new();
+    for (block, pairs) in pairs.chunks(TOGETHER).enumerate() {
+        let mut groups: Vec<Vec<Pair<F>>> = pairs.chunks(CHUNK).map(<[_]>::to_vec).collect();
+        let count = groups.len();
+        // The fixed pairs fill up the lanes of an only chunk, whose product is of no other use.
+        if terms.len() <= CHUNK {
+            groups[0].append(&mut fixed);
+        } else if !fixed.is_empty() {
+            groups.push(std::mem::take(&mut fixed));
         }
-        for value in output.product.elements().iter().take(F::LANES) {
-            product *= value;
+        let packed: Vec<Vec<Pairs<F>>> = groups
+            .iter()
+            .map(|pairs| pairs.chunks(F::LANES).map(pack).collect())
+            .collect();
+        for (i, output) in miller(&packed).into_iter().enumerate() {
+            let product = output.product.fold();
+            total = total.mul(&product);
+            if i < count {
+                let first = block * TOGETHER + i * CHUNK;
+                let places = (first..terms.len().min(first + CHUNK)).enumerate();
+                let outside = |n: usize| output.members[n / F::LANES] >> (n % F::LANES) & 1 == 0;
+                chunks.push(Chunk {
+                    product: product.unpack()[0],
+                    strangers: places
+                        .filter(|(n, _)| outside(*n))
+                        .map(|(_, i)| i)
+                        .collect(),
+                });
+            }
         }
     }
-    let output = Bn254::final_exponentiation(MillerLoopOutput(product));
-    Outcome {
-        holds: output.is_some_and(|output| output.is_zero()),
-        strangers,
+    (total.ones() & 1 == 1, chunks)
+}
+
+/// Terms to be tested together, and the product of their Miller loops.
+struct Test<F: Field> {
+    terms: Vec<usize>,
+    product: DodecicLane<F>,
+}
+
+/// The members of those groups of the terms that fail.
+fn narrow<F: Field>(
+    terms: &[Term<'_, F>],
+    suspects: &[usize],
+    size: usize,
+    c: &BTreeMap<usize, Point<F>>,
+) -> Vec<usize> {
+    let mut out = Vec::new();
+    // A group in each lane; as many vectors at a time as walk together.
+    let together = TOGETHER / size / F::LANES * F::LANES;
+    for suspects in suspects.chunks(size * together.max(F::LANES)) {
+        let groups: Vec<&[usize]> = suspects.chunks(size).collect();
+        let pair = |group: &&[usize], i: usize| group.get(i).map(|i| (terms[*i].a, terms[*i].b));
+        let packed: Vec<Vec<Pairs<F>>> = (groups.chunks(F::LANES))
+            .map(|lanes| {
+                (0..size)
+                    .filter_map(|i| pack_some(lanes, |group| pair(group, i)))
+                    .collect()
+            })
+            .collect();
+        let products: Vec<DodecicLane<F>> = (miller(&packed).iter())
+            .flat_map(|output| output.product.unpack().into_iter().take(F::LANES))
+            .collect();
+        let tests: Vec<Test<F>> = (groups.iter().zip(products))
+            .map(|(group, product)| Test {
+                terms: group.to_vec(),
+                product,
+            })
+            .collect();
+        out.extend(failing(terms, &tests, Some(c)));
+    }
+    out
+}
+
+/// The members of the tests that fail.
+fn failing<F: Field>(
+    terms: &[Term<'_, F>],
+    tests: &[Test<F>],
+    c: Option<&BTreeMap<usize, Point<F>>>,
+) -> Vec<usize> {
+    let mut out = Vec::new();
+    for tests in tests.chunks(TOGETHER / GROUP) {
+        let members: Vec<&[usize]> = tests.iter().map(|test| test.terms.as_slice()).collect();
+        let fixed = fixed_pairs(terms, &members, c);
+        let packed: Vec<Vec<Pairs<F>>> = (fixed.chunks(F::LANES))
+            .map(|lanes| {
+                let most = lanes.iter().map(Vec::len).max().unwrap_or(0);
+                (0..most)
+                    .filter_map(|i| pack_some(lanes, |pairs| pairs.get(i).copied()))
+                    .collect()
+            })
+            .collect();
+        for (tests, output) in tests.chunks(F::LANES).zip(miller(&packed)) {
+            let product = Dodecic::pack(|lane| tests.get(lane).unwrap_or(&tests[0]).product);
+            let holds = output.product.mul(&product).ones();
+            let failed = |(lane, _): &(usize, &Test<F>)| holds >> lane & 1 == 0;
+            out.extend(
+                tests
+                    .iter()
+                    .enumerate()
+                    .filter(failed)
+                    .flat_map(|(_, test)| test.terms.iter().copied()),
+            );
+        }
+    }
+    out
+}
+
+fn pack<F: Field>(pairs: &[Pair<F>]) -> Pairs<F> {
+    let pair = |lane: usize| pairs.get(lane).unwrap_or(&pairs[0]);
+    Pairs {
+        g1: Points::pack(|lane| pair(lane).0),
+        g2: TwistPoints::pack(|lane| pair(lane).1),
+        live: lowest(pairs.len()),
     }
 }
 
-fn pack_pairs<F: Field>(pairs: &[(G1Affine, G2Affine)]) -> Pairs<F> {
-    let pair = |lane| at(pairs, lane);
-    let x: [Fq2; 8] = std::array::from_fn(|lane| pair(lane).1.x);
-    let y: [Fq2; 8] = std::array::from_fn(|lane| pair(lane).1.y);
-    Pairs {
-        g1: Points::gather(|lane| pair(lane).0),
-        g2: TwistPoints {
-            x: super::quadratic::Quadratic::gather(|lane| x[lane]),
-            y: super::quadratic::Quadratic::gather(|lane| y[lane]),
-        },
-        live: lowest(pairs.len()),
-    }
+/// A pair from each lane that has one; `None` if none has.
+fn pack_some<T, F: Field>(lanes: &[T], pair: impl Fn(&T) -> Option<Pair<F>>) -> Option<Pairs<F>> {
+    let pairs: Vec<Option<Pair<F>>> = lanes.iter().map(pair).collect();
+    let any = pairs.iter().flatten().next().copied()?;
+    let pair = |lane: usize| pairs.get(lane).copied().flatten().unwrap_or(any);
+    let live =
+        |mask, (lane, pair): (usize, &Option<Pair<F>>)| mask | Mask::from(pair.is_some()) << lane;
+    Some(Pairs {
+        g1: Points::pack(|lane| pair(lane).0),
+        g2: TwistPoints::pack(|lane| pair(lane).1),
+        live: pairs.iter().enumerate().fold(0, live),
+    })
 }
 
 /// What the terms of one key add up to.
 struct Fold<'a> {
     key: &'a VerifyingKey,
+    /// Minus the sum of the coefficients, and minus the weighted sum of each input.
     scalars: Vec<Fr>,
-    c: G1Projective,
+    members: Vec<usize>,
+}
+
+/// For each of the tests three pairs for every key in it: all that is not A and B. If the C are given multiplied by their coefficients, they are only summed.
+fn fixed_pairs<F: Field>(
+    terms: &[Term<'_, F>],
+    tests: &[&[usize]],
+    weighed: Option<&BTreeMap<usize, Point<F>>>,
+) -> Vec<Vec<Pair<F>>> {
+    let folds: Vec<Vec<Fold<'_>>> = tests.iter().map(|test| Fold::of(terms, test)).collect();
+    let (mut tabled, mut c) = (Vec::new(), Vec::new());
+    for fold in folds.iter().flatten() {
+        tabled.extend(fold.fixed_base::<F>());
+        match weighed {
+            None => c.extend(fold.buckets(terms)),
+            Some(weighed) => c.push(fold.members.iter().map(|i| (*i as u32, 0, false)).collect()),
+        }
+    }
+    let mut tabled = sums(&tabled, |point| point).into_iter();
+    let mut c: Vec<G1Affine> = match weighed {
+        None => {
+            let sums = sums(&c, |entry| form(terms, entry));
+            G1Projective::normalize_batch(&sums.chunks(BUCKETS).map(assemble).collect::<Vec<_>>())
+        }
+        Some(weighed) => sums(&c, |(i, _, _): Entry| weighed[&(i as usize)]),
+    };
+    c.reverse();
+    let mut pairs = |fold: &Fold<'_>| -> Vec<Pair<F>> {
+        let key = fold.key.inner();
+        let g1 = [tabled.next(), tabled.next(), c.pop().map(|c| -c)];
+        let pair = |(g1, g2): (Option<G1Affine>, G2Affine)| {
+            let g1 = g1.filter(|g1| !g1.is_zero())?;
+            Some((
+                Points::gather(|_| g1).unpack()[0],
+                TwistPoints::gather(|_| g2).unpack()[0],
+            ))
+        };
+        g1.into_iter()
+            .zip([key.beta_g2, key.gamma_g2, key.delta_g2])
+            .filter_map(pair)
+            .collect()
+    };
+    folds
+        .iter()
+        .map(|test| test.iter().flat_map(&mut pairs).collect())
+        .collect()
 }
 
 impl<'a> Fold<'a> {
-    fn new(key: &'a VerifyingKey) -> Self {
-        Fold {
-            key,
-            scalars: vec![Fr::ZERO; key.inputs() + 1],
-            c: G1Projective::zero(),
+    /// The terms of a test, by key.
+    fn of<F: Field>(terms: &[Term<'a, F>], test: &[usize]) -> Vec<Self> {
+        let mut folds: BTreeMap<&[u8; 32], Fold<'a>> = BTreeMap::new();
+        for i in test {
+            let term = &terms[*i];
+            let fold = folds.entry(term.key.fingerprint()).or_insert_with(|| Fold {
+                key: term.key,
+                scalars: vec![Fr::ZERO; term.key.inputs() + 1],
+                members: Vec::new(),
+            });
+            let scalar = term.coefficient.scalar();
+            let inputs = [Fr::ONE].into_iter().chain(term.inputs.iter().copied());
+            for (sum, input) in fold.scalars.iter_mut().zip(inputs) {
+                *sum -= scalar * input;
+            }
+            fold.members.push(*i);
         }
+        folds.into_values().collect()
     }
 
-    fn add(&mut self, term: &Term<'_>) {
-        let inputs = [Fr::ONE].into_iter().chain(term.inputs.iter().copied());
-        for (sum, input) in self.scalars.iter_mut().zip(inputs) {
-            *sum += term.scalar * input;
+    /// The groups of the combination of all C.
+    fn buckets<F: Field>(&self, terms: &[Term<'_, F>]) -> Vec<Vec<Entry>> {
+        let mut buckets = vec![Vec::new(); BUCKETS];
+        for i in &self.members {
+            sort(*i as u32, terms[*i].coefficient, &mut buckets);
         }
-        self.c += term.c;
-    }
-
-    /// The key's three pairs.
-    fn pairs(&self) -> [(G1Affine, G2Affine); 3] {
-        let key = self.key.inner();
-        let weights = self.scalars.first().copied().unwrap_or_default();
-        let alpha = key.alpha_g1 * -weights;
-        let inputs = G1Projective::msm_unchecked(&key.gamma_abc_g1, &self.scalars);
-        [
-            (alpha.into_affine(), key.beta_g2),
-            ((-inputs).into_affine(), key.gamma_g2),
-            ((-self.c).into_affine(), key.delta_g2),
-        ]
+        buckets
     }
 }
 
-struct Terms<'a, F> {
-    terms: &'a [Term<'a>],
-    lanes: std::marker::PhantomData<F>,
+/// The form of a term's C that an entry asks for.
+fn form<F: Field>(terms: &[Term<'_, F>], (i, rotation, negative): Entry) -> Point<F> {
+    terms[i as usize].c.form(rotation.into(), negative)
 }
 
-impl<F: Field> Combination for Terms<'_, F> {
-    fn len(&self) -> usize {
-        self.terms.len()
-    }
-
-    fn keys(&self, part: Range<usize>) -> usize {
-        let keys = self.terms.get(part).unwrap_or_default();
-        let keys: std::collections::BTreeSet<_> =
-            keys.iter().map(|term| term.key.fingerprint()).collect();
-        keys.len()
-    }
-
-    fn holds(&self, part: Range<usize>) -> bool {
-        combine::<F>(self.terms.get(part).unwrap_or_default()).holds
-    }
-
-    /// The combination of one term holds exactly if the term does, for its coefficient is not zero modulo the groups' order.
-    fn alone(&self, index: usize) -> Verdict {
-        let holds = self.holds(index..index + 1);
-        if holds {
-            Ok(())
-        } else {
-            Err(VerifyError::Invalid)
+impl Fold<'_> {
+    /// What adds up to the multiple of alpha, and what to the combination of the inputs' points.
+    fn fixed_base<F: Field>(&self) -> [Vec<Point<F>>; 2] {
+        let tables = self.key.tables(|key| {
+            let points: Vec<G1Affine> = [key.alpha_g1]
+                .into_iter()
+                .chain(key.gamma_abc_g1.iter().copied())
+                .collect();
+            Tables::new::<F>(&points)
+        });
+        let (mut alpha, mut inputs) = (Vec::new(), Vec::new());
+        for (i, scalar) in self.scalars.iter().enumerate() {
+            let scalar = scalar.into_bigint().0;
+            if i == 0 {
+                tables.terms(0, scalar, &mut alpha);
+            }
+            tables.terms(i + 1, scalar, &mut inputs);
         }
+        [tables.points(&alpha), tables.points(&inputs)]
     }
 }

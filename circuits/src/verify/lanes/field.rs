@@ -51,6 +51,8 @@ pub(super) trait Field: Copy + Send + Sync + 'static {
     const ALL: Mask = (0xff_u16 >> (MAX_LANES - Self::LANES)) as Mask;
     /// A sum of products, not reduced.
     type Wide: Copy;
+    /// What one lane holds.
+    type Element: Copy + Send + Sync + 'static;
 
     /// Runs a kernel as a function of its own.
     fn call<K: Kernel>(kernel: K) -> K::Output;
@@ -59,6 +61,10 @@ pub(super) trait Field: Copy + Send + Sync + 'static {
     fn gather(lane: impl Fn(usize) -> Integer) -> Self;
     /// The integer, below p, of each lane; zero for lanes there are none of.
     fn scatter(self) -> [Integer; MAX_LANES];
+    /// A value from the element of each lane.
+    fn pack(lane: impl Fn(usize) -> Self::Element) -> Self;
+    /// The element of each lane, repeated for lanes there are none of.
+    fn unpack(self) -> [Self::Element; MAX_LANES];
     /// The integer, below p, of the first lane.
     fn first(self) -> Integer {
         self.scatter()[0]

@@ -13,8 +13,8 @@
 //! overflows, which [`WIDE_PLUS`](super::field::WIDE_PLUS) and its kin keep far from. Values that grew are settled by a table of multiples of p indexed by their highest bits.
 //!
 //! **Safety.** The intrinsics are sound on a processor that has the instructions. Every function here that makes an [`Ifma`] from nothing
-//! ([`gather`](Field::gather)) and [`call`](Field::call), which switches them on, asserts that it has; every other takes an [`Ifma`], which therefore was made
-//! on such a processor. No pointer is dereferenced: vectors and arrays are transmuted, and have the same size and no invalid bit patterns.
+//! ([`gather`](Field::gather)) and [`call`](Field::call), which switches them on, asserts that it has; every other takes an [`Ifma`], or a [`Lane`] of one, which
+//! therefore was made on such a processor. No pointer is dereferenced: vectors and arrays are transmuted, and have the same size and no invalid bit patterns.
 
 #![allow(unsafe_code)]
 
@@ -26,6 +26,10 @@ type V = __m512i;
 /// Eight elements.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ifma([V; 5]);
+
+/// The limbs of one lane: only ever taken out of an [`Ifma`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lane([u64; 5]);
 
 const BITS: u32 = 52;
 const LIMB: u64 = (1 << BITS) - 1;
@@ -275,6 +279,7 @@ fn featured<K: Kernel>(kernel: K) -> K::Output {
 impl Field for Ifma {
     const LANES: usize = 8;
     type Wide = [V; 10];
+    type Element = Lane;
 
     #[inline(always)]
     fn call<K: Kernel>(kernel: K) -> K::Output {
@@ -324,6 +329,24 @@ impl Field for Ifma {
                 value = less;
             }
         })
+    }
+
+    #[inline(always)]
+    fn pack(lane: impl Fn(usize) -> Lane) -> Self {
+        let mut limbs = [[0; 8]; 5];
+        for i in 0..8 {
+            let Lane(value) = lane(i);
+            for j in 0..5 {
+                limbs[j][i] = value[j];
+            }
+        }
+        Ifma(limbs!(I => load(limbs[I])))
+    }
+
+    #[inline(always)]
+    fn unpack(self) -> [Lane; MAX_LANES] {
+        let limbs = limbs!(I => store(self.0[I]));
+        std::array::from_fn(|i| Lane(limbs!(I => limbs[I][i])))
     }
 
     #[inline(always)]

@@ -20,7 +20,7 @@ use super::{
     quadratic::Quadratic,
     tower::{Dodecic, Line},
 };
-use ark_bn254::{Config, Fq2};
+use ark_bn254::{Config, Fq2, G2Affine};
 use ark_ec::bn::BnConfig;
 
 /// Points of the twist in affine coordinates.
@@ -28,6 +28,49 @@ use ark_ec::bn::BnConfig;
 pub(super) struct TwistPoints<F> {
     pub(super) x: Quadratic<F>,
     pub(super) y: Quadratic<F>,
+}
+
+/// One point of the twist, as a lane holds it.
+pub(super) struct TwistPoint<F: Field> {
+    x: [F::Element; 2],
+    y: [F::Element; 2],
+}
+
+impl<F: Field> Clone for TwistPoint<F> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<F: Field> Copy for TwistPoint<F> {}
+
+impl<F: Field> TwistPoints<F> {
+    /// A value from one arkworks point, not the identity, per lane.
+    pub(super) fn gather(lane: impl Fn(usize) -> G2Affine) -> Self {
+        TwistPoints {
+            x: Quadratic::gather(|i| lane(i).x),
+            y: Quadratic::gather(|i| lane(i).y),
+        }
+    }
+
+    pub(super) fn pack(lane: impl Fn(usize) -> TwistPoint<F>) -> Self {
+        let pack = |part: &dyn Fn(usize) -> [F::Element; 2]| Quadratic {
+            c0: F::pack(|i| part(i)[0]),
+            c1: F::pack(|i| part(i)[1]),
+        };
+        TwistPoints {
+            x: pack(&|i| lane(i).x),
+            y: pack(&|i| lane(i).y),
+        }
+    }
+
+    pub(super) fn unpack(&self) -> [TwistPoint<F>; 8] {
+        let parts = [self.x.c0, self.x.c1, self.y.c0, self.y.c1].map(F::unpack);
+        std::array::from_fn(|i| TwistPoint {
+            x: [parts[0][i], parts[1][i]],
+            y: [parts[2][i], parts[3][i]],
+        })
+    }
 }
 
 /// A pair in each lane.
@@ -43,6 +86,8 @@ struct Walk<F> {
     t: TwistPoints<F>,
     /// What is added to T, up to sign.
     q: TwistPoints<F>,
+    /// Which product its lines go into.
+    group: usize,
     /// s of the module's essay.
     scale: F,
     live: Mask,
@@ -62,9 +107,9 @@ enum Step {
 
 /// What a Miller loop gives.
 pub(super) struct Output<F> {
-    /// In each lane the product of its pairs' values, up to factors of the base field.
+    /// In each lane the product of the group's values, up to factors of the base field.
     pub(super) product: Dodecic<F>,
-    /// For each of the pairs, the lanes whose second point is in G2.
+    /// For each of the group's pairs, the lanes whose second point is in G2.
     pub(super) members: Vec<Mask>,
 }
 
@@ -83,6 +128,7 @@ impl<F: Field> Psi<F> {
         }
     }
 
+    #[inline(always)]
     fn of(&self, point: &TwistPoints<F>) -> TwistPoints<F> {
         TwistPoints {
             x: point.x.conjugate().mul(&self.x),
@@ -91,86 +137,155 @@ impl<F: Field> Psi<F> {
     }
 }
 
-/// The Miller loop of all pairs, none of whose points is the identity.
-pub(super) fn miller<F: Field>(pairs: &[Pairs<F>]) -> Output<F> {
-    let mut walks = start(pairs);
-    let originals: Vec<TwistPoints<F>> = walks.iter().map(|walk| walk.q).collect();
-    let mut product = Dodecic::one();
-    for (i, digit) in Config::ATE_LOOP_COUNT.iter().rev().enumerate().skip(1) {
-        if i > 1 {
-            product = product.square();
+/// ψ of what every walk adds.
+struct Turn<'a, F> {
+    walks: &'a mut [Walk<F>],
+    psi: &'a Psi<F>,
+}
+
+impl<F: Field> Kernel for Turn<'_, F> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        for walk in self.walks {
+            walk.q = self.psi.of(&walk.q);
         }
-        step(&mut walks, &mut product, Step::Double);
-        match digit {
-            1 => step(&mut walks, &mut product, Step::Add),
-            -1 => step(&mut walks, &mut product, Step::Subtract),
-            _ => {}
-        }
-    }
-    let psi = Psi::new();
-    for next in [Step::Add, Step::Subtract] {
-        for walk in &mut walks {
-            walk.q = psi.of(&walk.q);
-        }
-        step(&mut walks, &mut product, next);
-    }
-    let members = walks.iter().zip(&originals).map(|(walk, q)| {
-        let cubed = psi.of(&psi.of(&psi.of(q)));
-        let opposite = walk.t.x.equals(&cubed.x) & walk.t.y.add(&cubed.y).zeros();
-        opposite & !walk.exceptional
-    });
-    Output {
-        members: members.collect(),
-        product,
     }
 }
 
+/// The lanes where a walk ended at −ψ(q), q being ψ²(Q) by then.
+struct Ends<'a, F> {
+    walk: &'a Walk<F>,
+    psi: &'a Psi<F>,
+}
+
+impl<F: Field> Kernel for Ends<'_, F> {
+    type Output = Mask;
+    #[inline(always)]
+    fn run(self) -> Mask {
+        let cubed = self.psi.of(&self.walk.q);
+        let opposite = self.walk.t.x.equals(&cubed.x) & self.walk.t.y.add(&cubed.y).zeros();
+        opposite & !self.walk.exceptional
+    }
+}
+
+/// The Miller loops of groups of pairs, with a product for each group, and none of the points the identity.
+pub(super) fn miller<F: Field>(groups: &[Vec<Pairs<F>>]) -> Vec<Output<F>> {
+    let mut walks = start(groups);
+    let mut products = vec![Dodecic::one(); groups.len()];
+    for (i, digit) in Config::ATE_LOOP_COUNT.iter().rev().enumerate().skip(1) {
+        if i > 1 {
+            for product in &mut products {
+                *product = product.square();
+            }
+        }
+        step(&mut walks, &mut products, Step::Double);
+        match digit {
+            1 => step(&mut walks, &mut products, Step::Add),
+            -1 => step(&mut walks, &mut products, Step::Subtract),
+            _ => {}
+        }
+    }
+    let psi = &Psi::new();
+    for next in [Step::Add, Step::Subtract] {
+        let walks = &mut walks;
+        F::call(Turn { walks, psi });
+        step(walks, &mut products, next);
+    }
+    let output = |product| Output {
+        product,
+        members: Vec::new(),
+    };
+    let mut outputs: Vec<Output<F>> = products.into_iter().map(output).collect();
+    for walk in &walks {
+        let members = F::call(Ends { walk, psi });
+        if let Some(output) = outputs.get_mut(walk.group) {
+            output.members.push(members);
+        }
+    }
+    outputs
+}
+
 /// Moves every pair to its curve.
-fn start<F: Field>(pairs: &[Pairs<F>]) -> Vec<Walk<F>> {
-    let mut inverses: Vec<F> = pairs.iter().map(|pair| pair.g1.x.mul(pair.g1.y)).collect();
-    invert_all(&mut inverses);
-    let walk = |(pair, inverse): (&Pairs<F>, F)| {
-        let Points { x, y } = pair.g1;
+fn start<F: Field>(groups: &[Vec<Pairs<F>>]) -> Vec<Walk<F>> {
+    let pairs = || {
+        (groups.iter().enumerate()).flat_map(|(i, group)| group.iter().map(move |pair| (i, pair)))
+    };
+    let one = F::one();
+    // The products xy, of which all inverses follow from that of their product.
+    let mut product = one;
+    let mut before = Vec::new();
+    for (_, pair) in pairs() {
+        before.push(product);
+        product = F::call(Extend(product, &pair.g1));
+    }
+    let mut inverse = invert(product);
+    let mut walks = Vec::with_capacity(before.len());
+    let mut backwards: Vec<_> = pairs().zip(before).collect();
+    while let Some(((group, pair), before)) = backwards.pop() {
+        let (walk, next) = F::call(Move {
+            group,
+            pair,
+            before,
+            inverse,
+        });
+        walks.push(walk);
+        inverse = next;
+    }
+    walks.reverse();
+    walks
+}
+
+/// A product, times both coordinates.
+struct Extend<'a, F>(F, &'a Points<F>);
+
+impl<F: Field> Kernel for Extend<'_, F> {
+    type Output = F;
+    #[inline(always)]
+    fn run(self) -> F {
+        self.0.mul(self.1.x.mul(self.1.y))
+    }
+}
+
+/// Moves a pair, given the product of all coordinates before it, and the inverse of that product times its own.
+struct Move<'a, F> {
+    group: usize,
+    pair: &'a Pairs<F>,
+    before: F,
+    inverse: F,
+}
+
+impl<F: Field> Kernel for Move<'_, F> {
+    type Output = (Walk<F>, F);
+    #[inline(always)]
+    fn run(self) -> (Walk<F>, F) {
+        let Points { x, y } = self.pair.g1;
+        let inverse = self.inverse.mul(self.before);
         // k = −x/y, 1/k = −y/x, and 1/y.
         let k = x.square().mul(inverse).neg();
         let k_inverse = y.square().mul(inverse).neg();
         let y_inverse = x.mul(inverse);
         let k2 = k.square();
         let q = TwistPoints {
-            x: pair.g2.x.mul_base(k2),
-            y: pair.g2.y.mul_base(k2.mul(k)),
+            x: self.pair.g2.x.mul_base(k2),
+            y: self.pair.g2.y.mul_base(k2.mul(k)),
         };
-        Walk {
+        let walk = Walk {
             t: q,
             q,
+            group: self.group,
             scale: k_inverse.square().mul(k_inverse).mul(y_inverse),
-            live: pair.live,
+            live: self.pair.live,
             exceptional: 0,
             norm: y_inverse,
             before: y_inverse,
-        }
-    };
-    pairs.iter().zip(inverses).map(walk).collect()
-}
-
-/// Inverts every element of every lane; all must be non-zero.
-pub(super) fn invert_all<F: Field>(values: &mut [F]) {
-    let mut product = F::one();
-    let mut before = Vec::with_capacity(values.len());
-    for value in values.iter() {
-        before.push(product);
-        product = product.mul(*value);
-    }
-    let mut inverse = invert(product);
-    for (value, before) in values.iter_mut().zip(before).rev() {
-        let next = inverse.mul(*value);
-        *value = inverse.mul(before);
-        inverse = next;
+        };
+        (walk, self.inverse.mul(x.mul(y)))
     }
 }
 
 /// One step of every walk.
-fn step<F: Field>(walks: &mut [Walk<F>], product: &mut Dodecic<F>, step: Step) {
+fn step<F: Field>(walks: &mut [Walk<F>], products: &mut [Dodecic<F>], step: Step) {
     let one = F::one();
     let mut norms = F::call(Norms { walks, step, one });
     if norms.zeros() != 0 {
@@ -180,7 +295,7 @@ fn step<F: Field>(walks: &mut [Walk<F>], product: &mut Dodecic<F>, step: Step) {
         walks,
         step,
         inverse: invert(norms),
-        product,
+        products,
     });
 }
 
@@ -275,7 +390,7 @@ struct Advance<'a, F> {
     walks: &'a mut [Walk<F>],
     step: Step,
     inverse: F,
-    product: &'a mut Dodecic<F>,
+    products: &'a mut [Dodecic<F>],
 }
 
 impl<F: Field> Kernel for Advance<'_, F> {
@@ -289,7 +404,7 @@ impl<F: Field> Kernel for Advance<'_, F> {
             let denominator = walk.denominator(self.step).conjugate().mul_base(own);
             let slope = walk.numerator(self.step).mul(&denominator);
             let line = walk.advance(self.step, slope);
-            self.product.mul_line(&line);
+            self.products[walk.group].mul_line(&line);
         }
     }
 }

@@ -11,6 +11,7 @@
 //! | [`curve`], [`coefficients`] | multiples of G1 points by coefficients made to be cheap |
 //! | [`decode`] | square roots: proof bytes to points |
 //! | [`miller`] | the Miller loop, and G2 membership |
+//! | [`exponentiation`] | which values of the Miller loop stand for 1 |
 //! | [`engine`] | proofs to verdicts |
 //!
 //! All but the two implementations of [`field::Field`] is written once. `unsafe` is in [`ifma`] alone.
@@ -22,6 +23,7 @@ mod coefficients;
 mod curve;
 mod decode;
 mod engine;
+mod exponentiation;
 mod field;
 #[cfg(target_arch = "x86_64")]
 mod ifma;
@@ -32,6 +34,8 @@ mod quadratic;
 #[cfg(test)]
 mod tests;
 mod tower;
+
+pub(super) use curve::Tables;
 
 use super::batch::{Item, Verdict};
 

@@ -85,6 +85,7 @@ fn join(low: [u64; 4], high: [u64; 4]) -> [u64; 8] {
 impl Field for Portable {
     const LANES: usize = 1;
     type Wide = [u64; 8];
+    type Element = Portable;
 
     #[inline(never)]
     fn call<K: Kernel>(kernel: K) -> K::Output {
@@ -101,6 +102,16 @@ impl Field for Portable {
         let mut out = [[0; 4]; MAX_LANES];
         out[0] = Self::reduce(join(self.0, [0; 4])).0;
         out
+    }
+
+    #[inline(always)]
+    fn pack(lane: impl Fn(usize) -> Portable) -> Self {
+        lane(0)
+    }
+
+    #[inline(always)]
+    fn unpack(self) -> [Portable; MAX_LANES] {
+        [self; MAX_LANES]
     }
 
     #[inline(always)]

@@ -33,6 +33,7 @@ impl<F: Field> Dodecic<F> {
     }
 
     /// The arkworks element of each lane.
+    #[cfg(test)]
     pub(super) fn elements(&self) -> [Fq12; MAX_LANES] {
         let sextic = |parts: &Sextic<F>| {
             let [c0, c1, c2] = parts.each_ref().map(Quadratic::elements);
@@ -45,6 +46,89 @@ impl<F: Field> Dodecic<F> {
     /// (even + odd w)² = even² + odd² v + 2 even odd w, with two products for three.
     pub(super) fn square(&self) -> Self {
         F::call(Square(self))
+    }
+
+    /// The product, with three products for four.
+    pub(super) fn mul(&self, other: &Self) -> Self {
+        F::call(Mul(self, other))
+    }
+
+    /// In every lane, the product of all lanes.
+    pub(super) fn fold(&self) -> Self {
+        let mut out = *self;
+        let mut distance = 1;
+        while distance < F::LANES {
+            let exchange = |part: &Quadratic<F>| F::call(Exchange(part, distance));
+            let neighbours = Dodecic {
+                even: out.even.each_ref().map(exchange),
+                odd: out.odd.each_ref().map(exchange),
+            };
+            out = out.mul(&neighbours);
+            distance *= 2;
+        }
+        out
+    }
+
+    /// A value from that of each lane.
+    pub(super) fn pack(lane: impl Fn(usize) -> DodecicLane<F>) -> Self {
+        let part = |i: usize| Quadratic {
+            c0: F::pack(|l| lane(l).0[2 * i]),
+            c1: F::pack(|l| lane(l).0[2 * i + 1]),
+        };
+        Dodecic {
+            even: [part(0), part(1), part(2)],
+            odd: [part(3), part(4), part(5)],
+        }
+    }
+
+    /// The value of each lane.
+    pub(super) fn unpack(&self) -> [DodecicLane<F>; MAX_LANES] {
+        let [a, b, c] = self
+            .even
+            .each_ref()
+            .map(|part| [part.c0.unpack(), part.c1.unpack()]);
+        let [d, e, f] = self
+            .odd
+            .each_ref()
+            .map(|part| [part.c0.unpack(), part.c1.unpack()]);
+        let parts = [a, b, c, d, e, f];
+        std::array::from_fn(|lane| DodecicLane(std::array::from_fn(|i| parts[i / 2][i % 2][lane])))
+    }
+}
+
+/// One value, as a lane holds it.
+pub(super) struct DodecicLane<F: Field>([F::Element; 12]);
+
+impl<F: Field> Clone for DodecicLane<F> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<F: Field> Copy for DodecicLane<F> {}
+
+/// Every lane's neighbour.
+struct Exchange<'a, F>(&'a Quadratic<F>, usize);
+
+impl<F: Field> Kernel for Exchange<'_, F> {
+    type Output = Quadratic<F>;
+    #[inline(always)]
+    fn run(self) -> Quadratic<F> {
+        Quadratic {
+            c0: self.0.c0.exchange(self.1),
+            c1: self.0.c1.exchange(self.1),
+        }
+    }
+}
+
+/// The product, as a function of its own.
+struct Mul<'a, F>(&'a Dodecic<F>, &'a Dodecic<F>);
+
+impl<F: Field> Kernel for Mul<'_, F> {
+    type Output = Dodecic<F>;
+    #[inline(always)]
+    fn run(self) -> Dodecic<F> {
+        self.0.mul_here(self.1)
     }
 }
 
@@ -71,9 +155,8 @@ impl<F: Field> Dodecic<F> {
         }
     }
 
-    /// The product, with three products for four.
-    #[cfg(test)]
-    pub(super) fn mul(&self, other: &Self) -> Self {
+    #[inline(always)]
+    fn mul_here(&self, other: &Self) -> Self {
         let even = mul(&self.even, &other.even);
         let odd = mul(&self.odd, &other.odd);
         let crossed = mul(&add(&self.even, &self.odd), &add(&other.even, &other.odd));

@@ -2,7 +2,7 @@
 
 use super::super::{
     coefficients::Coefficient,
-    curve::{Points, multiply},
+    curve::{BUCKETS, Entry, Point, Points, Tables, assemble, multiply, sort, sums, turn},
     decode::{Encoded, Undecoded, decode},
     field::{Field, element},
     miller::{Pairs, TwistPoints, miller},
@@ -26,6 +26,10 @@ on_both_fields! {
     multiples_agree_with_arkworks;
     proofs_decode_as_in_arkworks;
     the_miller_loop_agrees_with_arkworks;
+    groups_of_pairs_have_products_of_their_own;
+    the_final_exponentiation_agrees_with_arkworks;
+    sums_of_points_agree_with_arkworks;
+    bucketed_combinations_and_tables_agree_with_arkworks;
     points_outside_the_subgroup_are_told_and_disturb_nobody;
     lanes_that_do_not_count_do_not;
 }
@@ -102,9 +106,9 @@ fn multiples_agree_with_arkworks<F: Field>() {
     let mut coefficients: Vec<Coefficient> = [0, 1, u128::MAX, 1 << 127, 0x1111 << 64]
         .into_iter()
         .chain((0..16).map(|digit| digit * (u128::MAX / 15)))
-        .map(Coefficient)
+        .map(Coefficient::Random)
         .collect();
-    coefficients.extend((0..12).map(|_| Coefficient(u128::rand(&mut rng))));
+    coefficients.extend((0..12).map(|_| Coefficient::Random(u128::rand(&mut rng))));
     let points: Vec<G1Affine> = coefficients.iter().map(|_| g1(&mut rng)).collect();
     let vectors: Vec<Points<F>> = points
         .chunks(F::LANES)
@@ -187,10 +191,7 @@ fn pack<F: Field>(pairs: &[(G1Affine, G2Affine)]) -> Vec<Pairs<F>> {
             let at = |i: usize| *pairs.get(i).unwrap_or(&pairs[0]);
             Pairs {
                 g1: Points::gather(|i| at(i).0),
-                g2: TwistPoints {
-                    x: Quadratic::gather(|i| at(i).1.x),
-                    y: Quadratic::gather(|i| at(i).1.y),
-                },
+                g2: TwistPoints::gather(|i| at(i).1),
                 live: super::super::field::lowest(pairs.len()),
             }
         })
@@ -210,7 +211,7 @@ fn the_miller_loop_agrees_with_arkworks<F: Field>() {
         let pairs: Vec<_> = (0..vectors * F::LANES)
             .map(|_| (g1(&mut rng), g2(&mut rng)))
             .collect();
-        let output = miller(&pack::<F>(&pairs));
+        let [output] = miller(&[pack::<F>(&pairs)]).try_into().ok().unwrap();
         assert!(output.members.iter().all(|members| *members == F::ALL));
         for lane in 0..F::LANES {
             let (a, b): (Vec<_>, Vec<_>) =
@@ -221,6 +222,127 @@ fn the_miller_loop_agrees_with_arkworks<F: Field>() {
                 "lane {lane}"
             );
         }
+    }
+}
+
+/// Groups share the steps and nothing else.
+fn groups_of_pairs_have_products_of_their_own<F: Field>() {
+    let mut rng = rng("groups");
+    let groups: Vec<Vec<_>> = [1, 2 * F::LANES, 0, F::LANES + 1]
+        .map(|n| (0..n).map(|_| (g1(&mut rng), g2(&mut rng))).collect())
+        .to_vec();
+    let packed: Vec<_> = groups.iter().map(|pairs| pack::<F>(pairs)).collect();
+    for (pairs, output) in groups.iter().zip(miller(&packed)) {
+        assert_eq!(output.members.len(), pairs.len().div_ceil(F::LANES));
+        let (a, b): (Vec<_>, Vec<_>) = pairs.iter().copied().unzip();
+        let expected = Bn254::multi_pairing(a, b).0;
+        let folded = output.product.fold();
+        let lanes = folded.unpack();
+        let again = Dodecic::<F>::pack(|lane| lanes[F::LANES - 1 - lane]);
+        for lane in 0..F::LANES {
+            assert_eq!(value(&folded, lane), expected, "lane {lane}");
+            assert_eq!(value(&again, lane), expected, "lane {lane}");
+        }
+    }
+}
+
+fn the_final_exponentiation_agrees_with_arkworks<F: Field>() {
+    let mut rng = rng("exponentiation");
+    for round in 0..3 {
+        let mut values: [Fq12; 8] = std::array::from_fn(|_| Fq12::rand(&mut rng));
+        // Values of the base field and of Fq6 vanish.
+        values[0] = Fq12::from(7_u64);
+        values[5] = Fq12::new(Fq6::rand(&mut rng), Fq6::ZERO);
+        values.rotate_left(round);
+        let parts: [[Fq2; 8]; 6] = std::array::from_fn(|i| {
+            values.map(|f| [f.c0.c0, f.c0.c1, f.c0.c2, f.c1.c0, f.c1.c1, f.c1.c2][i])
+        });
+        let [c0, c1, c2, c3, c4, c5] = parts.map(|part| Quadratic::<F>::gather(|i| part[i]));
+        let value = Dodecic {
+            even: [c0, c1, c2],
+            odd: [c3, c4, c5],
+        };
+        let (found, ones) = (value.final_exponentiation().elements(), value.ones());
+        for (lane, value) in values.iter().enumerate().take(F::LANES) {
+            let expected = Bn254::final_exponentiation(MillerLoopOutput(*value))
+                .unwrap()
+                .0;
+            assert_eq!(found[lane], expected, "lane {lane}");
+            assert_eq!(ones >> lane & 1 == 1, expected == Fq12::ONE, "lane {lane}");
+        }
+    }
+}
+
+/// Sums with equal and opposite points among them, and of none.
+fn sums_of_points_agree_with_arkworks<F: Field>() {
+    let mut rng = rng("sums");
+    let points: Vec<G1Affine> = (0..40).map(|_| g1(&mut rng)).collect();
+    let mut groups: Vec<Vec<G1Affine>> = (0..12).map(|n| points[n..2 * n].to_vec()).collect();
+    groups.push(vec![points[0]; 7]);
+    groups.push(vec![points[0], -points[0]]);
+    groups.push(vec![
+        points[0], -points[0], points[1], points[2], -points[2], points[1], points[3],
+    ]);
+    let lanes: Vec<Vec<Point<F>>> = groups
+        .iter()
+        .map(|group| {
+            group
+                .iter()
+                .map(|it| Points::gather(|_| *it).unpack()[0])
+                .collect()
+        })
+        .collect();
+    let found = sums(&lanes, |point| point);
+    for (group, found) in groups.iter().zip(found) {
+        let expected: G1Projective = group.iter().sum();
+        assert_eq!(found, expected.into_affine());
+    }
+}
+
+fn bucketed_combinations_and_tables_agree_with_arkworks<F: Field>() {
+    let mut rng = rng("buckets");
+    let points: Vec<G1Affine> = (0..2 * F::LANES + 1).map(|_| g1(&mut rng)).collect();
+    let coefficients: Vec<Coefficient> = points
+        .iter()
+        .map(|_| Coefficient::Random(u128::rand(&mut rng)))
+        .collect();
+    let vectors: Vec<Points<F>> = points
+        .chunks(F::LANES)
+        .map(|points| Points::gather(|i| *points.get(i).unwrap_or(&points[0])))
+        .collect();
+    let turned = turn(&vectors);
+    let form = |(i, rotation, negative): Entry| turned[i as usize].form(rotation.into(), negative);
+    let mut buckets = vec![Vec::new(); BUCKETS];
+    for (i, coefficient) in coefficients.iter().enumerate() {
+        sort(i as u32, *coefficient, &mut buckets);
+    }
+    let one = u32::try_from(coefficients.len() - 1).unwrap();
+    assert_eq!(Coefficient::One.scalar(), Fr::ONE);
+    sort(one, Coefficient::One, &mut buckets);
+    let found = assemble(&sums(&buckets, form));
+    let expected: G1Projective = points
+        .iter()
+        .zip(&coefficients)
+        .map(|(point, c)| *point * c.scalar())
+        .sum();
+    assert_eq!(found, expected + points[points.len() - 1]);
+
+    let points = &points[..2];
+    let tables = Tables::new::<F>(points);
+    let mut scalars = vec![
+        Fr::ZERO,
+        Fr::ONE,
+        -Fr::ONE,
+        Fr::from(32_u64),
+        Fr::from(33_u64),
+        Fr::from(u64::MAX),
+    ];
+    scalars.extend((0..6).map(|_| Fr::rand(&mut rng)));
+    for scalar in scalars {
+        let mut terms = Vec::new();
+        tables.terms(1, ark_ff::PrimeField::into_bigint(scalar).0, &mut terms);
+        let found = sums(&[tables.points::<F>(&terms)], |point| point)[0];
+        assert_eq!(found, (points[1] * scalar).into_affine(), "{scalar}");
     }
 }
 
@@ -238,7 +360,7 @@ fn points_outside_the_subgroup_are_told_and_disturb_nobody<F: Field>() {
             1 => (stray(&mut rng) + g2(&mut rng)).into_affine(),
             _ => small(&mut rng),
         };
-        let output = miller(&pack::<F>(&pairs));
+        let [output] = miller(&[pack::<F>(&pairs)]).try_into().ok().unwrap();
         for (i, _) in pairs.iter().enumerate() {
             let member = output.members[i / F::LANES] >> (i % F::LANES) & 1 == 1;
             assert_eq!(member, i != bad, "{i}, round {round}");
@@ -284,7 +406,7 @@ fn lanes_that_do_not_count_do_not<F: Field>() {
     let mut rng = rng("idle");
     for count in 1..2 * F::LANES {
         let pairs: Vec<_> = (0..count).map(|_| (g1(&mut rng), g2(&mut rng))).collect();
-        let output = miller(&pack::<F>(&pairs));
+        let [output] = miller(&[pack::<F>(&pairs)]).try_into().ok().unwrap();
         for lane in 0..F::LANES {
             let (a, b): (Vec<_>, Vec<_>) =
                 pairs.iter().skip(lane).step_by(F::LANES).copied().unzip();
