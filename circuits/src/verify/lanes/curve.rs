@@ -76,6 +76,8 @@ struct Sum<F> {
     addend: Points<F>,
     /// Lanes where nothing is added.
     idle: Mask,
+    /// Lanes where the point is added to itself.
+    equal: Mask,
     denominator: F,
     /// The product of the denominators before this.
     before: F,
@@ -102,7 +104,10 @@ impl<F: Field> Kernel for Denominators<'_, F> {
         for sum in self.sums {
             let denominator = match self.step {
                 Step::Double => sum.point.y.double(),
-                Step::Add => sum.point.x.sub(sum.addend.x).select(sum.idle, self.one),
+                Step::Add if sum.idle | sum.equal == 0 => sum.point.x.sub(sum.addend.x),
+                Step::Add => (sum.point.x.sub(sum.addend.x))
+                    .select(sum.equal, sum.point.y.double())
+                    .select(sum.idle, self.one),
             };
             sum.denominator = denominator;
             sum.before = product;
@@ -133,10 +138,16 @@ impl<F: Field> Kernel for Advance<'_, F> {
                     let square = x.square();
                     (square.double_plus(square), x)
                 }
-                Step::Add => (y.sub(sum.addend.y), sum.addend.x),
+                Step::Add if sum.equal == 0 => (y.sub(sum.addend.y), sum.addend.x),
+                Step::Add => {
+                    let square = x.square();
+                    let tangent = square.double_plus(square);
+                    let chord = y.sub(sum.addend.y);
+                    (chord.select(sum.equal, tangent), sum.addend.x)
+                }
             };
             let slope = numerator.mul(own);
-            let new_x = slope.square().sub(x).sub(other);
+            let new_x = slope.square().sub_two(x, other);
             let new_y = slope.mul(x.sub(new_x)).sub(y);
             let new = Points { x: new_x, y: new_y };
             sum.point = match self.step {
@@ -225,6 +236,7 @@ pub(super) fn multiply<F: Field>(
                 y: point.y.neg(),
             },
             idle: 0,
+            equal: 0,
             denominator: point.x,
             before: point.x,
         })
@@ -295,6 +307,7 @@ fn add_pairs<F: Field>(
                 point: Points::pack(|lane| pairs[lane][0]),
                 addend: Points::pack(|lane| pairs[lane][1]),
                 idle: 0,
+                equal: 0,
                 denominator: one,
                 before: one,
             });
@@ -306,9 +319,8 @@ fn add_pairs<F: Field>(
             one,
         });
         if product.zeros() != 0 {
-            // Equal or opposite points: left out here, and added one by one.
             for sum in &mut sums {
-                sum.idle = sum.denominator.zeros();
+                F::call(Except(sum));
             }
             product = F::call(Denominators {
                 sums: &mut sums,
@@ -329,21 +341,27 @@ fn add_pairs<F: Field>(
                 .enumerate()
                 .take(F::LANES.min(end - first))
             {
-                out.push(if sum.idle >> lane & 1 == 0 {
-                    Some(point)
-                } else {
-                    add_alone(pair(first + lane))
-                });
+                // What is left out here is a sum of opposite points.
+                out.push((sum.idle >> lane & 1 == 0).then_some(point));
             }
         }
     }
     out
 }
 
-#[cold]
-fn add_alone<F: Field>([a, b]: [Point<F>; 2]) -> Option<Point<F>> {
-    let sum = (a.affine() + b.affine()).into_affine();
-    (!sum.is_zero()).then(|| Points::gather(|_| sum).unpack()[0])
+/// Finds the lanes where points are equal or opposite.
+struct Except<'a, F>(&'a mut Sum<F>);
+
+impl<F: Field> Kernel for Except<'_, F> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let Sum { point, addend, .. } = *self.0;
+        let same = self.0.denominator.zeros();
+        let equal = point.y.equals(addend.y);
+        self.0.equal = same & equal;
+        self.0.idle = same & !equal;
+    }
 }
 
 /// The sum of each group of points, halving all groups at a time; the identity for an empty one.
@@ -352,38 +370,42 @@ pub(super) fn sums<F: Field, E: Copy>(
     point: impl Fn(E) -> Point<F>,
 ) -> Vec<G1Affine> {
     // The first halving reads the points where they are.
-    let pairs: Vec<[E; 2]> = groups
-        .iter()
-        .flat_map(|group| group.chunks_exact(2))
-        .filter_map(|pair| pair.try_into().ok())
-        .collect();
-    let mut added = add_pairs(pairs.len(), |i| pairs[i].map(&point)).into_iter();
-    let mut groups: Vec<Vec<Point<F>>> = (groups.iter())
-        .map(|group| {
-            let sums = added.by_ref().take(group.len() / 2).flatten();
-            let rest = group
-                .chunks_exact(2)
-                .remainder()
-                .iter()
-                .map(|it| point(*it));
-            sums.chain(rest).collect()
-        })
-        .collect();
-    while groups.iter().any(|group| group.len() > 1) {
-        let pairs: Vec<[Point<F>; 2]> = groups
-            .iter()
-            .flat_map(|group| group.chunks_exact(2))
-            .filter_map(|pair| pair.try_into().ok())
-            .collect();
-        let mut added = add_pairs(pairs.len(), |i| pairs[i]).into_iter();
-        for group in &mut groups {
-            let rest = group.chunks_exact(2).remainder().first().copied();
-            let sums = added.by_ref().take(group.len() / 2).flatten();
-            *group = sums.chain(rest).collect();
-        }
+    let mut sizes: Vec<usize> = groups.iter().map(Vec::len).collect();
+    let flat: Vec<E> = groups.concat();
+    let mut points = halve(&mut sizes, |i| point(flat[i]));
+    while sizes.iter().any(|size| *size > 1) {
+        points = halve(&mut sizes, |i| points[i]);
     }
-    let sum = |group: &Vec<Point<F>>| group.first().map_or(G1Affine::identity(), Point::affine);
-    groups.iter().map(sum).collect()
+    let mut points = points.iter();
+    let sum = |size: usize| {
+        let sum = points.by_ref().take(size).next();
+        sum.map_or(G1Affine::identity(), Point::affine)
+    };
+    sizes.into_iter().map(sum).collect()
+}
+
+/// Adds neighbours in each group of points that lie behind one another.
+fn halve<F: Field>(sizes: &mut [usize], point: impl Fn(usize) -> Point<F>) -> Vec<Point<F>> {
+    let mut first = 0;
+    let mut left = Vec::new();
+    for size in sizes.iter() {
+        left.extend((first..first + size - size % 2).step_by(2));
+        first += size;
+    }
+    let sums = add_pairs(left.len(), |i| [point(left[i]), point(left[i] + 1)]);
+    let mut sums = sums.iter();
+    let mut out = Vec::with_capacity(left.len() + sizes.len());
+    let mut first = 0;
+    for size in sizes {
+        let before = out.len();
+        out.extend(sums.by_ref().take(*size / 2).flatten());
+        if *size % 2 == 1 {
+            out.push(point(first + *size - 1));
+        }
+        first += *size;
+        *size = out.len() - before;
+    }
+    out
 }
 
 /// A point in the forms in which a coefficient's digits use it: turned by the powers of the endomorphism, and negated.
@@ -508,6 +530,7 @@ impl Tables {
                     point,
                     addend: point,
                     idle: 0,
+                    equal: 0,
                     denominator: point.x,
                     before: point.x,
                 }

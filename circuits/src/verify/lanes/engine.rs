@@ -8,18 +8,16 @@ use super::{
     miller::{Pairs, TwistPoint, TwistPoints, miller},
     tower::{Dodecic, DodecicLane},
 };
-use crate::{
-    field::to_fr,
-    verify::{
-        VerifyError,
-        batch::{Item, Verdict, weights},
-        single::{self, VerifyingKey},
-    },
+use crate::verify::{
+    VerifyError,
+    batch::{Item, Verdict, weights},
+    single::{self, VerifyingKey},
 };
-use ark_bn254::{Fr, G1Affine, G1Projective, G2Affine};
+use ark_bn254::{Fr, FrConfig, G1Affine, G1Projective, G2Affine};
 use ark_ec::{AffineRepr, CurveGroup};
-use ark_ff::{AdditiveGroup, Field as _, PrimeField};
+use ark_ff::{AdditiveGroup, BigInt, MontConfig, PrimeField};
 use std::collections::{BTreeMap, BTreeSet};
+use tender_wire::FieldBytes;
 
 /// Proofs whose points are multiplied together, and pairs that walk together: as many as the caches hold.
 const TOGETHER: usize = 1024;
@@ -33,6 +31,7 @@ struct Term<'a, F: Field> {
     /// Where its verdict goes.
     place: usize,
     key: &'a VerifyingKey,
+    /// As [`raw`] makes them.
     inputs: Vec<Fr>,
     coefficient: Coefficient,
     /// A times the coefficient.
@@ -89,9 +88,25 @@ fn alone(item: &Item<'_>) -> Verdict {
 struct Read<'a> {
     place: usize,
     key: &'a VerifyingKey,
+    /// As [`raw`] makes them.
     inputs: Vec<Fr>,
     coefficient: Coefficient,
     encoded: Encoded,
+}
+
+/// An input divided by 2^256: its limbs taken for those of Montgomery form, which saves a product for each. `None` if it is not canonical.
+fn raw(input: &FieldBytes) -> Option<Fr> {
+    let mut limbs = [0; 4];
+    for (limb, chunk) in limbs.iter_mut().rev().zip(input.0.chunks_exact(8)) {
+        *limb = u64::from_be_bytes(chunk.try_into().ok()?);
+    }
+    let below = limbs.iter().rev().lt(Fr::MODULUS.0.iter().rev());
+    below.then_some(Fr::new_unchecked(BigInt(limbs)))
+}
+
+/// 2^256, which undoes [`raw`].
+fn undo_raw() -> Fr {
+    Fr::new_unchecked(<FrConfig as MontConfig<4>>::R2)
 }
 
 enum Undecidable {
@@ -111,7 +126,7 @@ impl<'a> Read<'a> {
         }
         let inputs = (item.inputs.iter().enumerate())
             .map(|(index, input)| {
-                to_fr(input).ok_or(Undecidable::Refused(VerifyError::InputNotCanonical {
+                raw(input).ok_or(Undecidable::Refused(VerifyError::InputNotCanonical {
                     index,
                 }))
             })
@@ -411,7 +426,7 @@ fn pack_some<T, F: Field>(lanes: &[T], pair: impl Fn(&T) -> Option<Pair<F>>) -> 
 /// What the terms of one key add up to.
 struct Fold<'a> {
     key: &'a VerifyingKey,
-    /// Minus the sum of the coefficients, and minus the weighted sum of each input.
+    /// Minus the sum of the coefficients, and minus the weighted sum of each input as [`raw`] makes it.
     scalars: Vec<Fr>,
     members: Vec<usize>,
 }
@@ -473,9 +488,11 @@ impl<'a> Fold<'a> {
                 members: Vec::new(),
             });
             let scalar = term.coefficient.scalar();
-            let inputs = [Fr::ONE].into_iter().chain(term.inputs.iter().copied());
-            for (sum, input) in fold.scalars.iter_mut().zip(inputs) {
-                *sum -= scalar * input;
+            if let Some((weights, inputs)) = fold.scalars.split_first_mut() {
+                *weights -= scalar;
+                for (sum, input) in inputs.iter_mut().zip(&term.inputs) {
+                    *sum -= scalar * input;
+                }
             }
             fold.members.push(*i);
         }
@@ -509,6 +526,11 @@ impl Fold<'_> {
         });
         let (mut alpha, mut inputs) = (Vec::new(), Vec::new());
         for (i, scalar) in self.scalars.iter().enumerate() {
+            let scalar = if i == 0 {
+                *scalar
+            } else {
+                *scalar * undo_raw()
+            };
             let scalar = scalar.into_bigint().0;
             if i == 0 {
                 tables.terms(0, scalar, &mut alpha);

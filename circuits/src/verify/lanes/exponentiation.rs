@@ -42,21 +42,31 @@ impl<F: Field> Dodecic<F> {
         maps.apply(3, &r.conjugate().mul(&y9)).mul(&y14)
     }
 
-    /// To the power −x, of a value in the cyclotomic subgroup: x in signed binary without two digits in a row.
+    /// To the power −x, of a value in the cyclotomic subgroup: x in signed digits, odd ones up to 3, with two zeros at least between any.
     fn power_of_minus_x(&self) -> Self {
         let (mut digits, mut x) = (Vec::new(), i128::from(Config::X[0]));
         while x > 0 {
-            let digit = if x & 1 == 1 { 2 - (x & 3) } else { 0 };
+            let digit = match x & 7 {
+                odd @ (1 | 3) => odd,
+                odd @ (5 | 7) => odd - 8,
+                _ => 0,
+            };
             digits.push(digit);
             x = (x - digit) / 2;
         }
-        let inverse = self.conjugate();
-        let (mut out, mut pending) = (*self, 0);
-        for digit in digits.iter().rev().skip(1) {
+        let cube = self.cyclotomic_square(1).mul(self);
+        let power = |digit: i128| match digit {
+            1 => *self,
+            3 => cube,
+            -1 => self.conjugate(),
+            _ => cube.conjugate(),
+        };
+        let mut digits = digits.into_iter().rev();
+        let (mut out, mut pending) = (power(digits.next().unwrap_or(1)), 0);
+        for digit in digits {
             pending += 1;
-            if *digit != 0 {
-                let factor = if *digit > 0 { self } else { &inverse };
-                out = out.cyclotomic_square(pending).mul(factor);
+            if digit != 0 {
+                out = out.cyclotomic_square(pending).mul(&power(digit));
                 pending = 0;
             }
         }

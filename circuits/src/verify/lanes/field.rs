@@ -87,6 +87,14 @@ pub(super) trait Field: Copy + Send + Sync + 'static {
     fn add_loose(self, other: Self) -> Self;
     fn sub_loose(self, other: Self) -> Self;
 
+    /// a0 + a1 and a0 − a1, and a0 + a1 + a2 and a0 − a1 + a2: a polynomial at 1 and −1. Factors of the one product of [`reduce_grown`](Field::reduce_grown),
+    /// and of nothing else.
+    fn evaluate(a: [Self; 2]) -> [Self; 2];
+    fn evaluate_three(a: [Self; 3]) -> [Self; 2];
+    /// Reduces the sum or the difference of two products of Fq2 of a value of [`evaluate_three`](Field::evaluate_three) and one of
+    /// [`evaluate`](Field::evaluate) each, less twice a product of settled values.
+    fn reduce_grown(wide: Self::Wide) -> Self;
+
     /// The product of two settled or loose values.
     fn mul_wide(self, other: Self) -> Self::Wide;
     fn square_wide(self) -> Self::Wide;
@@ -115,6 +123,16 @@ pub(super) trait Field: Copy + Send + Sync + 'static {
     #[inline(always)]
     fn double_plus(self, other: Self) -> Self {
         self.double().add(other)
+    }
+    /// 2 · self + a + b.
+    #[inline(always)]
+    fn double_plus_two(self, a: Self, b: Self) -> Self {
+        self.double().add(a.add(b))
+    }
+    /// self − a − b.
+    #[inline(always)]
+    fn sub_two(self, a: Self, b: Self) -> Self {
+        self.sub(a).sub(b)
     }
     fn zero() -> Self {
         Self::splat([0; 4])

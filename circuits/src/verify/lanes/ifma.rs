@@ -6,7 +6,7 @@
 //! | | value | limbs |
 //! |---|---|---|
 //! | settled | 0 ≤ a ≤ 4p | 0 ≤ limb < 2^52 |
-//! | loose | 0 ≤ a ≤ 8p | the same |
+//! | loose | 0 ≤ a ≤ 8p; up to three times as much within a product of the extension | the same |
 //! | wide | −Rp ≤ a < 2Rp: five products of settled values subtracted, ten added | signed, below 2^62 in magnitude |
 //!
 //! A limb of a product is at most five low and five high halves, below 2^55.4; so a wide value may be made of eighty products in any signs before a limb
@@ -245,6 +245,24 @@ fn settle(limbs: [V; 5]) -> Ifma {
     checked(carry(limbs), 4)
 }
 
+/// Montgomery's reduction, limb by limb, to a/R plus less than p in signed limbs. A limb plus the low half of its multiple of p is divisible by 2^52, so what it
+/// carries is the limb divided by 2^52 and rounded up, and that half need not be computed.
+#[inline(always)]
+fn montgomery(mut wide: [V; 10]) -> [V; 5] {
+    let (zero, mask, inverse, p) = (splat(0), splat(LIMB), splat(INVERSE), multiple::<1>());
+    for i in 0..5 {
+        let factor = low(zero, wide[i], inverse);
+        wide[i + 1] = add(wide[i + 1], shift_limb(add(wide[i], mask)));
+        for j in 1..5 {
+            wide[i + j] = low(wide[i + j], factor, p[j]);
+        }
+        for j in 0..5 {
+            wide[i + j + 1] = high(wide[i + j + 1], factor, p[j]);
+        }
+    }
+    limbs!(I => wide[I + 5])
+}
+
 /// k · p in every lane.
 #[inline(always)]
 fn multiple<const K: u64>() -> [V; 5] {
@@ -394,8 +412,46 @@ impl Field for Ifma {
     }
 
     #[inline(always)]
+    fn double_plus_two(self, a: Self, b: Self) -> Self {
+        settle(limbs!(I => add(add(twice(self.0[I]), a.0[I]), b.0[I])))
+    }
+
+    #[inline(always)]
+    fn sub_two(self, a: Self, b: Self) -> Self {
+        let p = multiple::<8>();
+        settle(limbs!(I => sub(add(self.0[I], p[I]), add(a.0[I], b.0[I]))))
+    }
+
+    #[inline(always)]
+    fn evaluate([a0, a1]: [Self; 2]) -> [Self; 2] {
+        let p = multiple::<4>();
+        [
+            checked(carry(limbs!(I => add(a0.0[I], a1.0[I]))), 8),
+            checked(carry(limbs!(I => add(sub(a0.0[I], a1.0[I]), p[I]))), 8),
+        ]
+    }
+
+    #[inline(always)]
+    fn evaluate_three([a0, a1, a2]: [Self; 3]) -> [Self; 2] {
+        let p = multiple::<4>();
+        let ends = limbs!(I => add(a0.0[I], a2.0[I]));
+        [
+            checked(carry(limbs!(I => add(ends[I], a1.0[I]))), 12),
+            checked(carry(limbs!(I => add(sub(ends[I], a1.0[I]), p[I]))), 12),
+        ]
+    }
+
+    /// With factors up to 12p and 8p, a product of Fq2 is between −96p² and 96p² in its first coefficient, and below 192p² in its second; less 64p², or less
+    /// another such product and 64p². So the sum is between −3.1 Rp and 4.6 Rp, and its reduction, with 4p added, between 0 and 10p.
+    #[inline(always)]
+    fn reduce_grown(wide: [V; 10]) -> Self {
+        let (high, p) = (montgomery(wide), multiple::<4>());
+        settle(limbs!(I => add(high[I], p[I])))
+    }
+
+    #[inline(always)]
     fn add_loose(self, other: Self) -> Self {
-        checked(carry(limbs!(I => add(self.0[I], other.0[I]))), 8)
+        checked(carry(limbs!(I => add(self.0[I], other.0[I]))), 24)
     }
 
     #[inline(always)]
@@ -452,24 +508,11 @@ impl Field for Ifma {
         a
     }
 
-    /// Montgomery's reduction, limb by limb. A limb plus the low half of its multiple of p is divisible by 2^52, so what it carries is the limb divided by
-    /// 2^52 and rounded up, and that half need not be computed.
-    ///
-    /// The result is a/R plus less than p, so between −p and 3p; p is added.
+    /// The result of [`montgomery`] is between −p and 3p; p is added.
     #[inline(always)]
-    fn reduce(mut wide: [V; 10]) -> Self {
-        let (zero, mask, inverse, p) = (splat(0), splat(LIMB), splat(INVERSE), multiple::<1>());
-        for i in 0..5 {
-            let factor = low(zero, wide[i], inverse);
-            wide[i + 1] = add(wide[i + 1], shift_limb(add(wide[i], mask)));
-            for j in 1..5 {
-                wide[i + j] = low(wide[i + j], factor, p[j]);
-            }
-            for j in 0..5 {
-                wide[i + j + 1] = high(wide[i + j + 1], factor, p[j]);
-            }
-        }
-        checked(carry(limbs!(I => add(wide[I + 5], p[I]))), 4)
+    fn reduce(wide: [V; 10]) -> Self {
+        let (high, p) = (montgomery(wide), multiple::<1>());
+        checked(carry(limbs!(I => add(high[I], p[I]))), 4)
     }
 
     #[inline(always)]

@@ -343,7 +343,7 @@ impl<F: Field> Walk<F> {
             Step::Double => x,
             Step::Add | Step::Subtract => self.q.x,
         };
-        let new_x = slope.square().sub(&x).sub(&other);
+        let new_x = slope.square().sub_two(&x, &other);
         let offset = slope.mul(&x).sub(&y);
         self.t = TwistPoints {
             x: new_x,

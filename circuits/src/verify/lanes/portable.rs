@@ -157,6 +157,21 @@ impl Field for Portable {
     }
 
     #[inline(always)]
+    fn evaluate([a0, a1]: [Self; 2]) -> [Self; 2] {
+        [a0.add(a1), a0.sub(a1)]
+    }
+
+    #[inline(always)]
+    fn evaluate_three([a0, a1, a2]: [Self; 3]) -> [Self; 2] {
+        Self::evaluate([a0.add(a2), a1])
+    }
+
+    #[inline(always)]
+    fn reduce_grown(wide: [u64; 8]) -> Self {
+        Self::reduce(wide)
+    }
+
+    #[inline(always)]
     fn mul_wide(self, other: Self) -> [u64; 8] {
         let mut wide = [0; 8];
         for i in 0..4 {

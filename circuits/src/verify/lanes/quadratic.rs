@@ -80,6 +80,15 @@ impl<F: Field> Wide<F> {
         }
     }
 
+    /// [`Field::reduce_grown`].
+    #[inline(always)]
+    pub(super) fn reduce_grown(self) -> Quadratic<F> {
+        Quadratic {
+            c0: F::reduce_grown(self.c0),
+            c1: F::reduce_grown(self.c1),
+        }
+    }
+
     #[inline(always)]
     pub(super) fn reduce(self) -> Quadratic<F> {
         Quadratic {
@@ -153,6 +162,58 @@ impl<F: Field> Quadratic<F> {
             c0: self.c0.double_plus(other.c0),
             c1: self.c1.double_plus(other.c1),
         }
+    }
+
+    /// 2 · self + a + b.
+    #[inline(always)]
+    pub(super) fn double_plus_two(&self, a: &Self, b: &Self) -> Self {
+        Quadratic {
+            c0: self.c0.double_plus_two(a.c0, b.c0),
+            c1: self.c1.double_plus_two(a.c1, b.c1),
+        }
+    }
+
+    /// self − a − b.
+    #[inline(always)]
+    pub(super) fn sub_two(&self, a: &Self, b: &Self) -> Self {
+        Quadratic {
+            c0: self.c0.sub_two(a.c0, b.c0),
+            c1: self.c1.sub_two(a.c1, b.c1),
+        }
+    }
+
+    /// [`Field::evaluate`].
+    #[inline(always)]
+    pub(super) fn evaluate([a, b]: [&Self; 2]) -> [Self; 2] {
+        let [plus0, minus0] = F::evaluate([a.c0, b.c0]);
+        let [plus1, minus1] = F::evaluate([a.c1, b.c1]);
+        [
+            Quadratic {
+                c0: plus0,
+                c1: plus1,
+            },
+            Quadratic {
+                c0: minus0,
+                c1: minus1,
+            },
+        ]
+    }
+
+    /// [`Field::evaluate_three`].
+    #[inline(always)]
+    pub(super) fn evaluate_three([a, b, c]: [&Self; 3]) -> [Self; 2] {
+        let [plus0, minus0] = F::evaluate_three([a.c0, b.c0, c.c0]);
+        let [plus1, minus1] = F::evaluate_three([a.c1, b.c1, c.c1]);
+        [
+            Quadratic {
+                c0: plus0,
+                c1: plus1,
+            },
+            Quadratic {
+                c0: minus0,
+                c1: minus1,
+            },
+        ]
     }
 
     #[inline(always)]

@@ -173,16 +173,12 @@ impl<F: Field> Dodecic<F> {
         let line = Evaluated::new(line);
         let (even, odd) = (line.times(&self.even), line.times(&self.odd));
         // Products have a fourth coefficient, of v³ = ξ, and what comes from the odd half carries w² = v.
-        self.even = [
-            self.even[0].double_plus(&odd[2].mul_xi()),
-            self.even[1].double_plus(&odd[0].add(&odd[3].mul_xi())),
-            self.even[2].double_plus(&odd[1]),
-        ];
-        self.odd = [
-            self.odd[0].double_plus(&even[0].add(&even[3].mul_xi())),
-            self.odd[1].double_plus(&even[1]),
-            self.odd[2].double_plus(&even[2]),
-        ];
+        self.even[0] = self.even[0].double_plus(&odd[2].mul_xi());
+        self.even[1] = self.even[1].double_plus_two(&odd[0], &odd[3].mul_xi());
+        self.even[2] = self.even[2].double_plus(&odd[1]);
+        self.odd[0] = self.odd[0].double_plus_two(&even[0], &even[3].mul_xi());
+        self.odd[1] = self.odd[1].double_plus(&even[1]);
+        self.odd[2] = self.odd[2].double_plus(&even[2]);
     }
 }
 
@@ -197,10 +193,11 @@ struct Evaluated<F> {
 impl<F: Field> Evaluated<F> {
     #[inline(always)]
     fn new(line: &Line<F>) -> Self {
+        let [one, minus_one] = Quadratic::evaluate([&line.slope, &line.offset]);
         Evaluated {
             zero: line.slope,
-            one: line.slope.add(&line.offset),
-            minus_one: line.slope.sub(&line.offset),
+            one,
+            minus_one,
             infinity: line.offset,
         }
     }
@@ -209,17 +206,16 @@ impl<F: Field> Evaluated<F> {
     /// the sum and the difference of the even and the odd coefficients.
     #[inline(always)]
     fn times(&self, a: &Sextic<F>) -> [Quadratic<F>; 4] {
-        let ends = a[0].add(&a[2]);
+        let [one, minus_one] = Quadratic::evaluate_three([&a[0], &a[1], &a[2]]);
         let first = a[0].mul_wide(&self.zero);
         let last = a[2].mul_wide(&self.infinity);
-        let one = ends.add(&a[1]).mul_wide(&self.one);
-        let minus_one = ends.sub(&a[1]).mul_wide(&self.minus_one);
+        let one = one.mul_wide(&self.one);
+        let minus_one = minus_one.mul_wide(&self.minus_one);
         let (twice_first, twice_last) = (first.add(first), last.add(last));
-        // At most two products of Fq2, twice: eight of settled values added, four subtracted.
         [
             twice_first.reduce(),
-            one.sub(minus_one).sub(twice_last).reduce(),
-            one.add(minus_one).sub(twice_first).reduce(),
+            one.sub(minus_one).sub(twice_last).reduce_grown(),
+            one.add(minus_one).sub(twice_first).reduce_grown(),
             twice_last.reduce(),
         ]
     }
