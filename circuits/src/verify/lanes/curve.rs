@@ -175,9 +175,10 @@ struct Multiples<F> {
 }
 
 impl<F: Field> Multiples<F> {
-    fn set(&mut self, representative: usize, point: &Points<F>, beta: &[F; 2]) {
-        self.x[representative] = [point.x, point.x.mul(beta[0]), point.x.mul(beta[1])];
-        self.y[representative] = point.y;
+    fn set(&mut self, representative: usize, point: &Points<F>, beta: [F; 2]) {
+        let (x, [y, _]) = F::call(Turn { point, beta });
+        self.x[representative] = x;
+        self.y[representative] = y;
     }
 }
 
@@ -229,12 +230,14 @@ pub(super) fn multiply<F: Field>(
     let beta = beta().map(F::splat);
     let mut sums: Vec<Sum<F>> = points
         .iter()
-        .map(|point| Sum {
+        .map(|point| {
+            let (x, y) = F::call(Turn { point, beta });
+            Points { x: x[1], y: y[1] }
+        })
+        .zip(points)
+        .map(|(addend, point)| Sum {
             point: *point,
-            addend: Points {
-                x: point.x.mul(beta[0]),
-                y: point.y.neg(),
-            },
+            addend,
             idle: 0,
             equal: 0,
             denominator: point.x,
@@ -254,7 +257,7 @@ pub(super) fn multiply<F: Field>(
             advance(&mut sums, step);
         }
         for ((sum, multiples), point) in sums.iter_mut().zip(&mut multiples).zip(points) {
-            multiples.set(i, &sum.point, &beta);
+            multiples.set(i, &sum.point, beta);
             sum.point = *point;
         }
     }

@@ -87,7 +87,7 @@ pub(super) struct Decoded<F> {
 }
 
 /// Finds the ordinates of as many proofs as there are lanes; the last is repeated if they are fewer.
-pub(super) fn decode<F: Field>(proofs: &[Encoded]) -> Option<Decoded<F>> {
+pub(super) fn decode<F: Field>(proofs: &[Encoded], constants: &Constants<F>) -> Option<Decoded<F>> {
     let last = proofs.last()?;
     let of = |lane: usize| proofs.get(lane).unwrap_or(last);
     let ax = F::gather(|i| of(i).a);
@@ -96,20 +96,16 @@ pub(super) fn decode<F: Field>(proofs: &[Encoded]) -> Option<Decoded<F>> {
         c0: F::gather(|i| of(i).b[0]),
         c1: F::gather(|i| of(i).b[1]),
     };
-    let constants = Constants::new();
     let (mut y, squares) = F::call(Roots {
         x: [ax, cx],
-        constants: &constants,
+        constants,
     });
     for (y, place) in y.iter_mut().zip([0, 2]) {
         let found = y.scatter();
         let wrong = mask::<F>(|i| is_greater(&found[i]) != of(i).greater[place]);
         *y = y.select(wrong, y.neg());
     }
-    let (by, twist) = F::call(TwistRoot {
-        x: &bx,
-        constants: &constants,
-    });
+    let (by, twist) = F::call(TwistRoot { x: &bx, constants });
     let found = by.scatter();
     let wrong = mask::<F>(|i| {
         let [c0, c1] = &found[i];
@@ -144,7 +140,7 @@ fn is_greater(y: &Integer) -> bool {
 }
 
 /// Numbers the roots need, in every lane.
-struct Constants<F> {
+pub(super) struct Constants<F> {
     one: F,
     half: F,
     /// b of y² = x³ + b.
@@ -154,7 +150,7 @@ struct Constants<F> {
 }
 
 impl<F: Field> Constants<F> {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let half = ark_bn254::Fq::from(2_u64);
         Constants {
             one: F::one(),

@@ -3,7 +3,7 @@
 use super::{
     coefficients::Coefficient,
     curve::{BUCKETS, Entry, Point, Points, Tables, Turned, assemble, multiply, sort, sums, turn},
-    decode::{Encoded, Undecoded, decode},
+    decode::{Constants, Encoded, Undecoded, decode},
     field::{Field, Mask, lowest},
     miller::{Pairs, TwistPoint, TwistPoints, miller},
     tower::{Dodecic, DodecicLane},
@@ -150,9 +150,10 @@ fn weigh<'a, F: Field>(block: &[Read<'a>]) -> (Vec<Term<'a, F>>, Vec<(usize, Und
     let mut faults = Vec::new();
     let mut sound = Vec::with_capacity(block.len());
     let (mut a, mut b, mut c) = (Vec::new(), Vec::new(), Vec::new());
+    let constants = Constants::<F>::new();
     for proofs in block.chunks(F::LANES) {
         let encoded: Vec<Encoded> = proofs.iter().map(|proof| proof.encoded).collect();
-        let Some(decoded) = decode::<F>(&encoded) else {
+        let Some(decoded) = decode(&encoded, &constants) else {
             continue;
         };
         let points = (decoded.a.unpack(), decoded.b.unpack(), decoded.c.unpack());
@@ -323,7 +324,7 @@ fn test_all<F: Field>(terms: &[Term<'_, F>]) -> (bool, Vec<Chunk<F>>) {
             }
         }
     }
-    (total.ones() & 1 == 1, chunks)
+    (total.is_one(), chunks)
 }
 
 /// Terms to be tested together, and the product of their Miller loops.

@@ -5,6 +5,7 @@
 
 use super::{
     field::{Field, Kernel, Mask, invert},
+    portable::Portable,
     quadratic::Quadratic,
     tower::{Dodecic, Sextic},
 };
@@ -21,6 +22,19 @@ impl<F: Field> Dodecic<F> {
             ones &= part.zeros();
         }
         ones
+    }
+
+    /// Whether the first lane's final exponentiation is 1. One value alone is sooner done one lane wide: products that wait for each other do not fill lanes.
+    pub(super) fn is_one(&self) -> bool {
+        let part = |part: &Quadratic<F>| Quadratic {
+            c0: Portable::splat(part.c0.first()),
+            c1: Portable::splat(part.c1.first()),
+        };
+        let first = Dodecic::<Portable> {
+            even: self.even.each_ref().map(part),
+            odd: self.odd.each_ref().map(part),
+        };
+        first.ones() == Portable::ALL
     }
 
     /// The final exponentiation of every lane; no lane may be zero.

@@ -237,9 +237,17 @@ fn carry(mut limbs: [V; 5]) -> [V; 5] {
     limbs
 }
 
-/// From 0 ≤ a < 42p in signed limbs that are a few carries off, to a value below 2.65p + p < 4p.
+/// From 0 ≤ a < 21p in signed limbs that are a few carries off, to a value below 2.65p + p < 4p.
 #[inline(always)]
 fn settle(limbs: [V; 5]) -> Ifma {
+    let index = table_index(limbs[4]);
+    let limbs = limbs!(I => sub(limbs[I], permute(index, load(TABLE[I][0]))));
+    checked(carry(limbs), 4)
+}
+
+/// The same from 0 ≤ a < 42p.
+#[inline(always)]
+fn settle_far(limbs: [V; 5]) -> Ifma {
     let index = table_index(limbs[4]);
     let limbs = limbs!(I => sub(limbs[I], pick(index, load(TABLE[I][0]), load(TABLE[I][1]))));
     checked(carry(limbs), 4)
@@ -393,14 +401,14 @@ impl Field for Ifma {
     /// Below 40p.
     #[inline(always)]
     fn nine_plus(self, other: Self) -> Self {
-        settle(limbs!(I => add(add(times_eight(self.0[I]), self.0[I]), other.0[I])))
+        settle_far(limbs!(I => add(add(times_eight(self.0[I]), self.0[I]), other.0[I])))
     }
 
     /// Above 0 and below 40p.
     #[inline(always)]
     fn nine_minus(self, other: Self) -> Self {
         let p = multiple::<4>();
-        settle(limbs!(I => {
+        settle_far(limbs!(I => {
             let nine = add(times_eight(self.0[I]), self.0[I]);
             add(sub(nine, other.0[I]), p[I])
         }))

@@ -3,7 +3,7 @@
 use super::super::{
     coefficients::Coefficient,
     curve::{BUCKETS, Entry, Point, Points, Tables, assemble, multiply, sort, sums, turn},
-    decode::{Encoded, Undecoded, decode},
+    decode::{Constants, Encoded, Undecoded, decode},
     field::{Field, element},
     miller::{Pairs, TwistPoints, miller},
     quadratic::Quadratic,
@@ -138,7 +138,7 @@ fn proofs_decode_as_in_arkworks<F: Field>() {
                 .iter()
                 .map(|proof| Encoded::read(&proof_bytes(proof)).unwrap())
                 .collect();
-            let decoded = decode::<F>(&encoded).unwrap();
+            let decoded = decode(&encoded, &Constants::<F>::new()).unwrap();
             assert_eq!(decoded.sound, F::ALL);
             for (i, proof) in proofs.iter().enumerate() {
                 let [ax, ay, cx, cy] = [decoded.a.x, decoded.a.y, decoded.c.x, decoded.c.y]
@@ -167,7 +167,7 @@ fn proofs_decode_as_in_arkworks<F: Field>() {
                 false
             }
             Ok(encoded) => {
-                let decoded = decode::<F>(&[encoded]).unwrap();
+                let decoded = decode(&[encoded], &Constants::<F>::new()).unwrap();
                 assert_eq!(decoded.odd, 0);
                 decoded.sound == F::ALL
             }
@@ -270,6 +270,10 @@ fn the_final_exponentiation_agrees_with_arkworks<F: Field>() {
             assert_eq!(found[lane], expected, "lane {lane}");
             assert_eq!(ones >> lane & 1 == 1, expected == Fq12::ONE, "lane {lane}");
         }
+        let first = Bn254::final_exponentiation(MillerLoopOutput(values[0]))
+            .unwrap()
+            .0;
+        assert_eq!(value.is_one(), first == Fq12::ONE);
     }
 }
 
