@@ -46,7 +46,7 @@ impl Coefficient {
         };
         (0..DIGITS)
             .rev()
-            .map(move |i| Digit::new((bits >> (4 * i)) as usize & 15))
+            .map(move |i| TABLE[(bits >> (4 * i)) as usize & 15])
     }
 
     /// The scalar it multiplies by.
@@ -66,27 +66,42 @@ fn signed(value: i128) -> Fr {
     if value < 0 { -magnitude } else { magnitude }
 }
 
-impl Digit {
-    fn new(index: usize) -> Option<Self> {
-        let index = index.checked_sub(1)?;
-        Some(Digit {
-            representative: index / 6,
-            rotation: index % 3,
-            negative: index % 6 >= 3,
-        })
+/// The sixteen digits.
+const TABLE: [Option<Digit>; 16] = {
+    let mut table = [None; 16];
+    let mut i = 1;
+    while i < 16 {
+        table[i] = Some(Digit {
+            representative: (i - 1) / 6,
+            rotation: (i - 1) % 3,
+            negative: (i - 1) % 6 >= 3,
+        });
+        i += 1;
     }
+    table
+};
 
+/// The representatives, turned by the powers of ω: a and b of a + bω.
+const COORDINATES: [[(i128, i128); 3]; 3] = {
+    let mut table = [[(1, 0); 3], [(1, -1); 3], [(2, 0); 3]];
+    let mut i = 0;
+    while i < 3 {
+        let mut j = 1;
+        while j < 3 {
+            // (a + bω) ω, with ω² = −1 − ω.
+            let (a, b) = table[i][j - 1];
+            table[i][j] = (-b, a - b);
+            j += 1;
+        }
+        i += 1;
+    }
+    table
+};
+
+impl Digit {
     /// a and b of a + bω.
     fn coordinates(self) -> (i128, i128) {
-        let (mut a, mut b) = match self.representative {
-            0 => (1, 0),
-            1 => (1, -1),
-            _ => (2, 0),
-        };
-        for _ in 0..self.rotation {
-            // (a + bω) ω, with ω² = −1 − ω.
-            (a, b) = (-b, a - b);
-        }
+        let (a, b) = COORDINATES[self.representative][self.rotation];
         if self.negative { (-a, -b) } else { (a, b) }
     }
 }
@@ -108,7 +123,7 @@ mod tests {
     #[test]
     fn the_sixteen_digits_differ_modulo_four() {
         let residues: BTreeSet<_> = (0..16)
-            .map(|i| Digit::new(i).map_or((0, 0), Digit::coordinates))
+            .map(|i| TABLE[i].map_or((0, 0), Digit::coordinates))
             .map(|(a, b)| (a.rem_euclid(4), b.rem_euclid(4)))
             .collect();
         assert_eq!(residues.len(), 16);

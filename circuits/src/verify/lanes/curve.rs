@@ -48,6 +48,7 @@ impl<F: Field> Clone for Point<F> {
 impl<F: Field> Copy for Point<F> {}
 
 impl<F: Field> Points<F> {
+    #[inline(always)]
     pub(super) fn pack(lane: impl Fn(usize) -> Point<F>) -> Self {
         Points {
             x: F::pack(|i| lane(i).x),
@@ -292,23 +293,24 @@ fn transpose<F: Field>(coefficients: &[Coefficient], vectors: usize) -> Vec<[Opt
 /// Additions prepared together: as many as the caches hold.
 const ADDED: usize = 512;
 
-/// The sums of pairs of points; `None` is the identity.
+/// The sums of so many pairs of points; `None` is the identity.
 fn add_pairs<F: Field>(
     count: usize,
-    pair: impl Fn(usize) -> [Point<F>; 2],
+    left: impl Fn(usize) -> Point<F>,
+    right: impl Fn(usize) -> Point<F>,
 ) -> Vec<Option<Point<F>>> {
     let one = F::one();
     let mut out = Vec::with_capacity(count);
-    let mut sums: Vec<Sum<F>> = Vec::new();
+    let mut sums: Vec<Sum<F>> = Vec::with_capacity(ADDED.min(count).div_ceil(F::LANES));
     for start in (0..count).step_by(ADDED) {
         let end = count.min(start + ADDED);
         sums.clear();
         for first in (start..end).step_by(F::LANES) {
             // Lanes left over repeat the last pair.
-            let pairs: [_; 8] = std::array::from_fn(|lane| pair((first + lane).min(end - 1)));
+            let place = |lane: usize| (first + lane).min(end - 1);
             sums.push(Sum {
-                point: Points::pack(|lane| pairs[lane][0]),
-                addend: Points::pack(|lane| pairs[lane][1]),
+                point: Points::pack(|lane| left(place(lane))),
+                addend: Points::pack(|lane| right(place(lane))),
                 idle: 0,
                 equal: 0,
                 denominator: one,
@@ -395,7 +397,7 @@ fn halve<F: Field>(sizes: &mut [usize], point: impl Fn(usize) -> Point<F>) -> Ve
         left.extend((first..first + size - size % 2).step_by(2));
         first += size;
     }
-    let sums = add_pairs(left.len(), |i| [point(left[i]), point(left[i] + 1)]);
+    let sums = add_pairs(left.len(), |i| point(left[i]), |i| point(left[i] + 1));
     let mut sums = sums.iter();
     let mut out = Vec::with_capacity(left.len() + sizes.len());
     let mut first = 0;

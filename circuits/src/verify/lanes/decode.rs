@@ -151,14 +151,26 @@ pub(super) struct Constants<F> {
 
 impl<F: Field> Constants<F> {
     pub(super) fn new() -> Self {
-        let half = ark_bn254::Fq::from(2_u64);
+        // 1/2 is (p + 1) / 2.
+        let half = ark_bn254::Fq::MODULUS_MINUS_ONE_DIV_TWO.0;
         Constants {
             one: F::one(),
-            half: super::field::gather(|_| ark_ff::Field::inverse(&half).unwrap_or_default()),
+            half: F::call(Sum(F::splat(half), F::one())),
             b: super::field::gather(|_| g1::Config::COEFF_B),
             twist_b: Quadratic::splat(g2::Config::COEFF_B),
             power: windows(),
         }
+    }
+}
+
+/// The sum of two values.
+struct Sum<F>(F, F);
+
+impl<F: Field> Kernel for Sum<F> {
+    type Output = F;
+    #[inline(always)]
+    fn run(self) -> F {
+        self.0.add(self.1)
     }
 }
 

@@ -38,11 +38,11 @@ fn rng(name: &str) -> ChaCha20Rng {
     crate::keys::rng(b"layers", &[name.as_bytes()])
 }
 
-fn g1(rng: &mut ChaCha20Rng) -> G1Affine {
+pub(super) fn g1(rng: &mut ChaCha20Rng) -> G1Affine {
     (G1Projective::generator() * Fr::rand(rng)).into_affine()
 }
 
-fn g2(rng: &mut ChaCha20Rng) -> G2Affine {
+pub(super) fn g2(rng: &mut ChaCha20Rng) -> G2Affine {
     (G2Projective::generator() * Fr::rand(rng)).into_affine()
 }
 
@@ -184,7 +184,7 @@ fn on_curves(bytes: &ProofBytes) -> bool {
     Proof::<Bn254>::deserialize_with_mode(&bytes.0[..], Compress::Yes, Validate::No).is_ok()
 }
 
-fn pack<F: Field>(pairs: &[(G1Affine, G2Affine)]) -> Vec<Pairs<F>> {
+pub(super) fn pack<F: Field>(pairs: &[(G1Affine, G2Affine)]) -> Vec<Pairs<F>> {
     pairs
         .chunks(F::LANES)
         .map(|pairs| {

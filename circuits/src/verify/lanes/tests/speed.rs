@@ -5,9 +5,18 @@
 //! ```
 
 use super::super::super::{
-    batch::tests::{Trapdoor, items},
+    batch::{
+        Item,
+        tests::{Trapdoor, items, moved},
+    },
     engine::Engine,
+    single::{parse_proof, proof_bytes},
 };
+use super::{
+    super::{field::Field, miller::miller, portable::Portable},
+    layers,
+};
+use ark_bn254::Fr;
 use std::time::Instant;
 
 /// Public inputs of `resources/v1`.
@@ -51,6 +60,90 @@ fn engines_side_by_side() {
                 best[0] / time
             );
         }
+    }
+}
+
+/// What bad proofs cost, over a clean batch of the same size: false ones, ones off the subgroup, all of them.
+#[test]
+#[ignore = "measures"]
+fn bad_proofs_over_clean_batches() {
+    let mut rng = crate::keys::rng(b"speed", &[]);
+    let trapdoor = Trapdoor::new(INPUTS, &mut rng);
+    let mut cases: Vec<_> = (0..1024).map(|_| trapdoor.case(&mut rng)).collect();
+    let stray = super::layers::stray(&mut rng);
+    for engine in [Engine::Portable, Engine::Ifma]
+        .into_iter()
+        .filter(|it| it.is_available())
+    {
+        let clean = time(&items(&cases), engine).0;
+        println!(
+            "{} clean: {:.2} us/proof",
+            engine.name(),
+            clean * 1e6 / 1024.0
+        );
+        for (bad, off) in [(1, 0), (0, 1), (32, 0), (0, 32), (512, 0), (1024, 0)] {
+            let proofs: Vec<_> = cases.iter().map(|case| case.proof).collect();
+            for at in (0..bad).map(|i| (i * 1024 / bad + 5) % 1024) {
+                cases[at].proof = moved(&cases[at].proof, Fr::from(at as u64 + 1));
+            }
+            for at in (0..off).map(|i| (i * 1024 / off + 7) % 1024) {
+                let mut proof = parse_proof(&cases[at].proof).unwrap();
+                proof.b = stray;
+                cases[at].proof = proof_bytes(&proof);
+            }
+            let (time, refused) = time(&items(&cases), engine);
+            assert_eq!(refused, bad + off);
+            println!(
+                "{:>10} {bad:>5} false {off:>5} outside: {:.2} of clean",
+                engine.name(),
+                time / clean
+            );
+            for (case, proof) in cases.iter_mut().zip(proofs) {
+                case.proof = proof;
+            }
+        }
+    }
+}
+
+/// The best of a few runs, and how many proofs are refused.
+fn time(items: &[Item<'_>], engine: Engine) -> (f64, usize) {
+    let mut best = (f64::INFINITY, 0);
+    for _ in 0..4 {
+        let began = Instant::now();
+        let verdicts = engine.verify(items, &[1; 32]);
+        let time = began.elapsed().as_secs_f64();
+        if time < best.0 {
+            best = (time, verdicts.iter().filter(|it| it.is_err()).count());
+        }
+    }
+    best
+}
+
+/// The Miller loops alone, of as many pairs as proofs.
+#[test]
+#[ignore = "measures"]
+fn bare_miller_loops() {
+    fn run<F: Field>(name: &str) {
+        let mut rng = crate::keys::rng(b"miller", &[]);
+        let pairs: Vec<_> = (0..8)
+            .map(|_| (layers::g1(&mut rng), layers::g2(&mut rng)))
+            .collect();
+        for n in [8, 64, 1024] {
+            let pairs: Vec<_> = pairs.iter().copied().cycle().take(n).collect();
+            let groups = [layers::pack::<F>(&pairs)];
+            let mut best = f64::INFINITY;
+            for _ in 0..8 {
+                let began = Instant::now();
+                std::hint::black_box(miller(&groups));
+                best = best.min(began.elapsed().as_secs_f64() * 1e6 / n as f64);
+            }
+            println!("{name} {n}: {best:.2} us/pair");
+        }
+    }
+    run::<Portable>("portable");
+    #[cfg(target_arch = "x86_64")]
+    if Engine::Ifma.is_available() {
+        run::<super::super::ifma::Ifma>("ifma");
     }
 }
 
