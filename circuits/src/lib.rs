@@ -32,7 +32,9 @@
 //! # Invariants
 //!
 //! - A verifier recomputes every public input and reads none from the proof.
-//! - Every proof passes through [`verify::verify`] or [`verify::verify_batch`], whose verdicts are equal; nothing else calls `Groth16::verify*`.
+//! - Every proof passes through [`verify::verify`], [`verify::verify_batch`] or a [`verify::Engine`], whose verdicts are equal; nothing else calls
+//!   `Groth16::verify*`.
+//! - `unsafe` is denied, but for the instructions of one processor extension, in one module of `verify`.
 //! - No arkworks type is public, so the curve arithmetic is instantiated here and nowhere else.
 //! - Pure: no clock, no sockets, no hidden randomness. Seeds come in; the same seed gives the same proof.
 //! - Witness data is wiped when dropped, where this crate owns it, and never logged. (arkworks' own intermediate vectors are not wiped.)

@@ -60,11 +60,11 @@ pub struct Item<'a> {
     pub proof: &'a ProofBytes,
 }
 
-/// Checks many proofs, of any keys. One verdict for each, in order: always what [`verify_inputs`](super::verify_inputs) says of it alone.
+/// Checks many proofs, of any keys, on arkworks. One verdict for each, in order: always what [`verify_inputs`](super::verify_inputs) says of it alone. Other
+/// engines say the same for less: see [`Engine`](super::Engine).
 ///
 /// `secret` should be random and known to nobody else; verdicts do not depend on it.
 pub fn verify_batch(items: &[Item<'_>], secret: &[u8; 32]) -> Vec<Result<(), VerifyError>> {
-    // The one place where another engine would be chosen. Whatever is, `single` remains what it must agree with.
     linear_combination(items, secret)
 }
 
@@ -342,6 +342,7 @@ pub(super) mod tests {
         abc: Vec<Fr>,
     }
 
+    #[derive(Clone)]
     pub(in crate::verify) struct Case {
         pub(in crate::verify) key: VerifyingKey,
         pub(in crate::verify) inputs: Vec<FieldBytes>,

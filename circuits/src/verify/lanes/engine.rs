@@ -444,7 +444,7 @@ fn fixed_pairs<F: Field>(
         tabled.extend(fold.fixed_base::<F>());
         match weighed {
             None => c.extend(fold.buckets(terms)),
-            Some(weighed) => c.push(fold.members.iter().map(|i| (*i as u32, 0, false)).collect()),
+            Some(_) => c.push(fold.members.iter().map(|i| (*i as u32, 0, false)).collect()),
         }
     }
     let mut tabled = sums(&tabled, |point| point).into_iter();

@@ -124,7 +124,7 @@ const fn neighbours() -> [[u64; 8]; 5] {
     let mut out = [[0; 8]; 5];
     let mut i = 0;
     while i < 5 * 8 {
-        out[i / 8][i % 8] = (i % 8 ^ i / 8) as u64;
+        out[i / 8][i % 8] = ((i % 8) ^ (i / 8)) as u64;
         i += 1;
     }
     out

@@ -16,8 +16,13 @@
 //!
 //! All but the two implementations of [`field::Field`] is written once. `unsafe` is in [`ifma`] alone.
 
-// Indices are lanes, limbs and digits, whose ranges are those of the arrays; arithmetic is of fields and limbs, and counts are small.
-#![allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+// Indices are lanes, limbs and digits, whose ranges are those of the arrays, and none of which a stranger chooses; arithmetic is of fields and limbs, and of
+// counts of what is in memory. Loops over limbs stay loops over numbers: see `ifma` for why not iterators.
+#![allow(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::needless_range_loop
+)]
 
 mod coefficients;
 mod curve;

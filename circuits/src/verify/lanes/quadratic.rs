@@ -1,6 +1,8 @@
 //! The quadratic extension Fq2 = Fq\[u\] / (u² + 1), in lanes.
 
-use super::field::{Field, Integer, Kernel, MAX_LANES, Mask, element, integer};
+#[cfg(test)]
+use super::field::element;
+use super::field::{Field, Integer, Kernel, MAX_LANES, Mask, integer};
 use ark_bn254::Fq2;
 
 /// c0 + c1 · u.
@@ -123,12 +125,14 @@ impl<F: Field> Quadratic<F> {
         Self::gather(|_| value)
     }
 
+    /// The integers of each lane.
     pub(super) fn scatter(&self) -> [[Integer; 2]; MAX_LANES] {
         let (c0, c1) = (self.c0.scatter(), self.c1.scatter());
         std::array::from_fn(|i| [c0[i], c1[i]])
     }
 
     /// The arkworks element of each lane.
+    #[cfg(test)]
     pub(super) fn elements(&self) -> [Fq2; MAX_LANES] {
         self.scatter()
             .map(|[c0, c1]| Fq2::new(element(c0), element(c1)))

@@ -4,6 +4,7 @@ use super::{
     field::{Field, Kernel, MAX_LANES},
     quadratic::Quadratic,
 };
+#[cfg(test)]
 use ark_bn254::{Fq6, Fq12};
 
 /// c0 + c1 v + c2 v².

@@ -1,12 +1,18 @@
 //! Verdicts: those of the single verifier, whatever is in the batch.
 
 use super::super::super::{
-    batch::tests::{Case, cases, items, moved, singly, spoil},
-    engine::Engine,
+    VerifyError,
+    batch::{
+        Item,
+        tests::{Case, cases, items, moved, singly, spoil},
+    },
+    engine::{Engine, EngineError},
     single::{parse_proof, proof_bytes},
 };
-use ark_bn254::Fr;
+use crate::evidence::ProofBytes;
+use ark_bn254::{Fr, G2Affine};
 use proptest::prelude::*;
+use rand::RngCore;
 
 fn engines() -> impl Iterator<Item = Engine> {
     Engine::ALL
@@ -55,18 +61,168 @@ fn batches_around_multiples_of_eight() {
 }
 
 #[test]
+fn every_proof_bad_or_all_but_one() {
+    for good in [None, Some(0), Some(13), Some(18)] {
+        let mut cases = cases(
+            4,
+            &[0, 1, 2, 3, 2, 3, 2, 1, 0, 2, 3, 2, 3, 2, 3, 2, 3, 2, 3],
+        );
+        for (at, case) in cases
+            .iter_mut()
+            .enumerate()
+            .filter(|(at, _)| Some(*at) != good)
+        {
+            case.proof = moved(&case.proof, Fr::from(at as u64 + 1));
+        }
+        agree(&cases, &[1; 32]);
+    }
+}
+
+/// Of one proof, and of proofs with one C: equal and opposite points meet in every sum.
+#[test]
+fn duplicates_are_judged_like_others() {
+    let one = cases(9, &[2]);
+    let mut cases: Vec<Case> = (0..40).flat_map(|_| cases(9, &[2])).collect();
+    agree(&cases, &[3; 32]);
+    for at in [3, 4, 30] {
+        cases[at].proof = moved(&one[0].proof, Fr::from(1_u64));
+    }
+    agree(&cases, &[3; 32]);
+}
+
+/// Two false proofs whose errors cancel in a plain product.
+#[test]
+fn errors_that_cancel_are_refused() {
+    let mut cases = cases(5, &[2; 9]);
+    let x = Fr::from(123_456_789_u64);
+    cases[1].proof = moved(&cases[1].proof, x);
+    cases[3].proof = moved(&cases[3].proof, -x);
+    agree(&cases, &[4; 32]);
+}
+
+#[test]
 fn points_outside_the_subgroup_are_named() {
     let mut rng = crate::keys::rng(b"engine", &[]);
     let mut cases = cases(6, &[2; 12]);
-    for (at, small) in [(3, false), (9, true)] {
-        let mut proof = parse_proof(&cases[at].proof).unwrap();
-        proof.b = if small {
-            super::layers::small(&mut rng)
-        } else {
-            super::layers::stray(&mut rng)
-        };
-        cases[at].proof = proof_bytes(&proof);
-    }
+    cases[3].proof = outside(&cases[3].proof, super::layers::stray(&mut rng));
+    cases[9].proof = outside(&cases[9].proof, super::layers::small(&mut rng));
     cases[5].proof = moved(&cases[5].proof, Fr::from(1_u64));
     agree(&cases, &[2; 32]);
+}
+
+/// The proof with another B.
+fn outside(proof: &ProofBytes, b: G2Affine) -> ProofBytes {
+    let mut proof = parse_proof(proof).unwrap();
+    proof.b = b;
+    proof_bytes(&proof)
+}
+
+/// Chunks that hold, that fail and that have a stranger, in one batch, and more pairs than walk together.
+#[test]
+fn bad_proofs_are_found_in_chunks_groups_and_alone() {
+    let mut rng = crate::keys::rng(b"chunks", &[]);
+    let some = cases(10, &[2; 40]);
+    let stray = super::layers::stray(&mut rng);
+    let (outside, false_) = (
+        outside(&some[1].proof, stray),
+        moved(&some[2].proof, Fr::from(9_u64)),
+    );
+    for (count, strangers, bad) in [
+        (257, vec![], vec![256]),
+        (600, vec![], vec![0, 1, 599]),
+        (600, vec![300], vec![10, 11, 301, 555]),
+        (600, vec![0, 255, 599], vec![]),
+        (1030, vec![1027], vec![1029, 3]),
+    ] {
+        let items: Vec<Item<'_>> = (0..count)
+            .map(|i| match i {
+                i if strangers.contains(&i) => Item {
+                    proof: &outside,
+                    ..items(&some)[1]
+                },
+                i if bad.contains(&i) => Item {
+                    proof: &false_,
+                    ..items(&some)[2]
+                },
+                i => items(&some)[i % some.len()],
+            })
+            .collect();
+        let expected: Vec<_> = (0..count)
+            .map(|i| match i {
+                i if strangers.contains(&i) => Err(VerifyError::ProofMalformed),
+                i if bad.contains(&i) => Err(VerifyError::Invalid),
+                _ => Ok(()),
+            })
+            .collect();
+        for engine in [Engine::Portable, Engine::Ifma] {
+            assert!(
+                engine.verify(&items, &[5; 32]) == expected,
+                "{count}, {engine:?}"
+            );
+        }
+    }
+}
+
+/// Proofs and inputs changed in every way there is, in batches of mixed keys. `TENDER_MUTATIONS` says how many.
+#[test]
+fn mutated_proofs_get_the_verdict_they_would_get_alone() {
+    let count = std::env::var("TENDER_MUTATIONS").map_or(1200, |n| n.parse().unwrap());
+    let mut rng = crate::keys::rng(b"mutations", &[]);
+    let (stray, small) = (
+        super::layers::stray(&mut rng),
+        super::layers::small(&mut rng),
+    );
+    let originals = cases(11, &(0..64).collect::<Vec<_>>());
+    let originals = || originals.iter().map(Case::clone);
+    let mut done = 0;
+    while done < count {
+        let mut cases: Vec<Case> = originals().collect();
+        // Few in some batches, most in others.
+        let share = [2, 8, 56][rng.next_u32() as usize % 3];
+        for _ in 0..share {
+            let at = rng.next_u32() as usize % cases.len();
+            let proof = cases[at].proof;
+            match rng.next_u32() % 16 {
+                0..=3 => {
+                    cases[at].proof.0[rng.next_u32() as usize % 128] ^= 1 << (rng.next_u32() % 8)
+                }
+                4 => {
+                    // A and C change places.
+                    cases[at].proof.0[..32].copy_from_slice(&proof.0[96..]);
+                    cases[at].proof.0[96..].copy_from_slice(&proof.0[..32]);
+                }
+                5 => cases[at].proof.0[96..]
+                    .copy_from_slice(&originals().nth(7).unwrap().proof.0[96..]),
+                6 if parse_proof(&proof).is_ok() => cases[at].proof = outside(&proof, small),
+                7 if parse_proof(&proof).is_ok() => cases[at].proof = outside(&proof, stray),
+                8 => {
+                    // An input plus r, where that fits.
+                    let modulus = -Fr::from(1_u64);
+                    if let Some(input) = cases[at].inputs.first_mut() {
+                        input.0 = crate::field::from_fr(&modulus).0;
+                        input.0[31] |= 1;
+                    }
+                }
+                how => spoil(&mut cases, at, how as usize % 9),
+            }
+            done += 1;
+        }
+        agree(&cases, &[6; 32]);
+    }
+}
+
+#[test]
+fn engines_have_names_and_no_stand_ins() {
+    for engine in Engine::ALL {
+        match engine.name().parse::<Engine>() {
+            Ok(named) => assert_eq!(named, engine),
+            Err(error) => {
+                assert!(!engine.is_available());
+                assert_eq!(error, EngineError::Unavailable(engine.name()));
+            }
+        }
+    }
+    let unknown = "fast".parse::<Engine>();
+    assert_eq!(unknown, Err(EngineError::Unknown("fast".to_owned())));
+    assert!(Engine::fastest().is_available());
 }

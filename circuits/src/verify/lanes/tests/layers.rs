@@ -49,10 +49,9 @@ pub(super) fn g2(rng: &mut ChaCha20Rng) -> G2Affine {
 /// On the twist, outside the subgroup.
 pub(super) fn stray(rng: &mut ChaCha20Rng) -> G2Affine {
     loop {
-        if let Some(point) = G2Affine::get_point_from_x_unchecked(Fq2::rand(rng), false) {
-            if !point.is_in_correct_subgroup_assuming_on_curve() {
-                return point;
-            }
+        let point = G2Affine::get_point_from_x_unchecked(Fq2::rand(rng), false);
+        if let Some(point) = point.filter(|it| !it.is_in_correct_subgroup_assuming_on_curve()) {
+            return point;
         }
     }
 }
