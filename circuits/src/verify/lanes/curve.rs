@@ -228,6 +228,9 @@ pub(super) fn multiply<F: Field>(
     points: &[Points<F>],
     coefficients: &[Coefficient],
 ) -> Vec<Points<F>> {
+    if points.is_empty() {
+        return Vec::new();
+    }
     let beta = beta().map(F::splat);
     let mut sums: Vec<Sum<F>> = points
         .iter()

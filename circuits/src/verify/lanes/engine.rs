@@ -73,8 +73,9 @@ pub(super) fn verify<F: Field>(items: &[Item<'_>], secret: &[u8; 32]) -> Vec<Ver
             }
         }
     }
-    for (place, error) in judge(&terms) {
-        say(place, Err(error));
+    let all: Vec<usize> = (0..terms.len()).collect();
+    for (i, error) in judge(&terms, &all) {
+        say(terms[i].place, Err(error));
     }
     verdicts
 }
@@ -218,65 +219,59 @@ fn vectors<F: Field>(points: &[Point<F>]) -> Vec<Points<F>> {
 
 type Pair<F> = (Point<F>, TwistPoint<F>);
 
-/// The terms that are refused, by place.
+/// Those of the terms that are refused.
 ///
 /// One test says whether all hold. If it fails, every chunk is tested with the product it has already; then what is in chunks that fail, in groups of
-/// eight, eight groups in the lanes; then what is in groups that fail, one by one in the lanes. A test of one is no matter of chance: its pairing's value to
-/// the power of a coefficient that is not zero modulo the group's prime order. Whatever the proofs are, each is in four tests at most.
-fn judge<F: Field>(terms: &[Term<'_, F>]) -> Vec<(usize, VerifyError)> {
-    let all: Vec<usize> = (0..terms.len()).collect();
-    let mut refused = Vec::new();
-    let (holds, chunks) = test_all(terms);
+/// eight, a group in each lane; then what is in groups that fail, one by one in the lanes. A test of one is no matter of chance: its pairing's value to
+/// the power of a coefficient that is not zero modulo the groups' prime order. A chunk with a term outside G2 starts over without it, and has no such term
+/// then. So whatever the proofs are, each is in five tests at most.
+fn judge<F: Field>(terms: &[Term<'_, F>], members: &[usize]) -> Vec<(usize, VerifyError)> {
+    let (holds, chunks) = test_all(terms, members);
     let strangers: BTreeSet<usize> = chunks
         .iter()
         .flat_map(|chunk| chunk.strangers.iter().copied())
         .collect();
-    refused.extend(strangers.iter().map(|i| (*i, VerifyError::ProofMalformed)));
     if holds && strangers.is_empty() {
         return Vec::new();
     }
-    // A stranger's value is in its chunk's product, so the others of the chunk start over.
-    let mut suspects: Vec<usize> = Vec::new();
-    let mut tests = Vec::new();
-    for (chunk, members) in chunks.iter().zip(all.chunks(CHUNK)) {
-        if chunk.strangers.is_empty() && chunks.len() > 1 {
-            tests.push(Test {
-                terms: members.to_vec(),
-                product: chunk.product,
-            });
+    let (mut suspects, mut spoilt) = (Vec::new(), Vec::new());
+    let (mut tests, mut products) = (Vec::new(), Vec::new());
+    for (chunk, members) in chunks.iter().zip(members.chunks(CHUNK)) {
+        if !chunk.strangers.is_empty() {
+            spoilt.extend(members.iter().filter(|i| !strangers.contains(i)));
+        } else if chunks.len() > 1 {
+            tests.push(members);
+            products.push(chunk.product);
         } else {
-            suspects.extend(members.iter().filter(|i| !strangers.contains(i)));
+            suspects.extend(members);
         }
     }
-    suspects.extend(failing(terms, &tests, None));
-    if suspects.is_empty() {
-        return places(terms, refused);
+    suspects.extend(failing(terms, &tests, Some(&products), None));
+    let mut refused: Vec<(usize, VerifyError)> = judge_suspects(terms, suspects);
+    let outside = |i: &usize| (*i, VerifyError::ProofMalformed);
+    refused.extend(strangers.iter().map(outside));
+    if !spoilt.is_empty() {
+        refused.extend(judge(terms, &spoilt));
     }
-    // From here on sums are small, and their terms are multiplied by their coefficients once for all.
-    let c: Vec<Point<F>> = suspects
-        .iter()
-        .map(|i| terms[*i].c.form(0, false))
-        .collect();
-    let coefficients: Vec<Coefficient> = suspects.iter().map(|i| terms[*i].coefficient).collect();
-    let c: BTreeMap<usize, Point<F>> = suspects
-        .iter()
-        .copied()
-        .zip(weighed(&c, &coefficients))
-        .collect();
-    if suspects.len() > GROUP {
-        suspects = narrow(terms, &suspects, GROUP, &c);
-    }
-    let bad = narrow(terms, &suspects, 1, &c);
-    refused.extend(bad.into_iter().map(|i| (i, VerifyError::Invalid)));
-    places(terms, refused)
+    refused
 }
 
-fn places<F: Field>(
+/// The same for terms of which some do not hold, and all are in G2.
+fn judge_suspects<F: Field>(
     terms: &[Term<'_, F>],
-    refused: Vec<(usize, VerifyError)>,
+    mut suspects: Vec<usize>,
 ) -> Vec<(usize, VerifyError)> {
-    let place = |(i, error): (usize, VerifyError)| Some((terms.get(i)?.place, error));
-    refused.into_iter().filter_map(place).collect()
+    // Sums are small here, so their terms are multiplied by their coefficients once for all.
+    let c = suspects.iter().map(|i| terms[*i].c.form(0, false));
+    let coefficients: Vec<Coefficient> = suspects.iter().map(|i| terms[*i].coefficient).collect();
+    let c = weighed(&c.collect::<Vec<_>>(), &coefficients);
+    let c: BTreeMap<usize, Point<F>> = suspects.iter().copied().zip(c).collect();
+    for size in [GROUP, 1] {
+        let groups: Vec<&[usize]> = suspects.chunks(size).collect();
+        suspects = failing(terms, &groups, None, Some(&c));
+    }
+    let invalid = |i| (i, VerifyError::Invalid);
+    suspects.into_iter().map(invalid).collect()
 }
 
 /// What the first test leaves behind of a chunk.
@@ -287,18 +282,20 @@ struct Chunk<F: Field> {
     strangers: Vec<usize>,
 }
 
-/// Whether the combination of all terms holds, and their chunks.
-fn test_all<F: Field>(terms: &[Term<'_, F>]) -> (bool, Vec<Chunk<F>>) {
-    let pairs: Vec<Pair<F>> = terms.iter().map(|term| (term.a, term.b)).collect();
-    let all: Vec<usize> = (0..terms.len()).collect();
-    let mut fixed = fixed_pairs(terms, &[&all], None).pop().unwrap_or_default();
+/// Whether the combination of all these terms holds, and their chunks.
+fn test_all<F: Field>(terms: &[Term<'_, F>], members: &[usize]) -> (bool, Vec<Chunk<F>>) {
+    let pair = |i: &usize| (terms[*i].a, terms[*i].b);
+    let pairs: Vec<Pair<F>> = members.iter().map(pair).collect();
+    let mut fixed = fixed_pairs(terms, &[members], None)
+        .pop()
+        .unwrap_or_default();
     let mut total = Dodecic::one();
     let mut chunks = Vec::new();
     for (block, pairs) in pairs.chunks(TOGETHER).enumerate() {
         let mut groups: Vec<Vec<Pair<F>>> = pairs.chunks(CHUNK).map(<[_]>::to_vec).collect();
         let count = groups.len();
         // The fixed pairs fill up the lanes of an only chunk, whose product is of no other use.
-        if terms.len() <= CHUNK {
+        if members.len() <= CHUNK {
             groups[0].append(&mut fixed);
         } else if !fixed.is_empty() {
             groups.push(std::mem::take(&mut fixed));
@@ -311,15 +308,15 @@ fn test_all<F: Field>(terms: &[Term<'_, F>]) -> (bool, Vec<Chunk<F>>) {
             let product = output.product.fold();
             total = total.mul(&product);
             if i < count {
-                let first = block * TOGETHER + i * CHUNK;
-                let places = (first..terms.len().min(first + CHUNK)).enumerate();
+                let members = members
+                    .iter()
+                    .skip(block * TOGETHER + i * CHUNK)
+                    .take(CHUNK);
                 let outside = |n: usize| output.members[n / F::LANES] >> (n % F::LANES) & 1 == 0;
+                let strangers = members.enumerate().filter(|(n, _)| outside(*n));
                 chunks.push(Chunk {
                     product: product.unpack()[0],
-                    strangers: places
-                        .filter(|(n, _)| outside(*n))
-                        .map(|(_, i)| i)
-                        .collect(),
+                    strangers: strangers.map(|(_, i)| *i).collect(),
                 });
             }
         }
@@ -327,75 +324,34 @@ fn test_all<F: Field>(terms: &[Term<'_, F>]) -> (bool, Vec<Chunk<F>>) {
     (total.is_one(), chunks)
 }
 
-/// Terms to be tested together, and the product of their Miller loops.
-struct Test<F: Field> {
-    terms: Vec<usize>,
-    product: DodecicLane<F>,
-}
-
-/// The members of those groups of the terms that fail.
-fn narrow<F: Field>(
-    terms: &[Term<'_, F>],
-    suspects: &[usize],
-    size: usize,
-    c: &BTreeMap<usize, Point<F>>,
-) -> Vec<usize> {
-    let mut out = Vec::new();
-    // A group in each lane; as many vectors at a time as walk together.
-    let together = TOGETHER / size / F::LANES * F::LANES;
-    for suspects in suspects.chunks(size * together.max(F::LANES)) {
-        let groups: Vec<&[usize]> = suspects.chunks(size).collect();
-        let pair = |group: &&[usize], i: usize| group.get(i).map(|i| (terms[*i].a, terms[*i].b));
-        let packed: Vec<Vec<Pairs<F>>> = (groups.chunks(F::LANES))
-            .map(|lanes| {
-                (0..size)
-                    .filter_map(|i| pack_some(lanes, |group| pair(group, i)))
-                    .collect()
-            })
-            .collect();
-        let products: Vec<DodecicLane<F>> = (miller(&packed).iter())
-            .flat_map(|output| output.product.unpack().into_iter().take(F::LANES))
-            .collect();
-        let tests: Vec<Test<F>> = (groups.iter().zip(products))
-            .map(|(group, product)| Test {
-                terms: group.to_vec(),
-                product,
-            })
-            .collect();
-        out.extend(failing(terms, &tests, Some(c)));
-    }
-    out
-}
-
-/// The members of the tests that fail.
+/// The members of those tests that fail, a test in each lane. The products of the tests' Miller loops may be known already.
 fn failing<F: Field>(
     terms: &[Term<'_, F>],
-    tests: &[Test<F>],
-    c: Option<&BTreeMap<usize, Point<F>>>,
+    tests: &[&[usize]],
+    products: Option<&[DodecicLane<F>]>,
+    weighed: Option<&BTreeMap<usize, Point<F>>>,
 ) -> Vec<usize> {
     let mut out = Vec::new();
-    for tests in tests.chunks(TOGETHER / GROUP) {
-        let members: Vec<&[usize]> = tests.iter().map(|test| test.terms.as_slice()).collect();
-        let fixed = fixed_pairs(terms, &members, c);
-        let packed: Vec<Vec<Pairs<F>>> = (fixed.chunks(F::LANES))
-            .map(|lanes| {
-                let most = lanes.iter().map(Vec::len).max().unwrap_or(0);
-                (0..most)
-                    .filter_map(|i| pack_some(lanes, |pairs| pairs.get(i).copied()))
-                    .collect()
-            })
-            .collect();
-        for (tests, output) in tests.chunks(F::LANES).zip(miller(&packed)) {
-            let product = Dodecic::pack(|lane| tests.get(lane).unwrap_or(&tests[0]).product);
-            let holds = output.product.mul(&product).ones();
-            let failed = |(lane, _): &(usize, &Test<F>)| holds >> lane & 1 == 0;
-            out.extend(
-                tests
-                    .iter()
-                    .enumerate()
-                    .filter(failed)
-                    .flat_map(|(_, test)| test.terms.iter().copied()),
-            );
+    for (block, tests) in tests.chunks(TOGETHER / GROUP).enumerate() {
+        let mut pairs = fixed_pairs(terms, tests, weighed);
+        if products.is_none() {
+            for (pairs, test) in pairs.iter_mut().zip(tests) {
+                pairs.extend(test.iter().map(|i| (terms[*i].a, terms[*i].b)));
+            }
+        }
+        let packed: Vec<Vec<Pairs<F>>> = pairs.chunks(F::LANES).map(pack_lanes).collect();
+        for (i, output) in miller(&packed).into_iter().enumerate() {
+            let mut product = output.product;
+            let first = i * F::LANES;
+            if let Some(known) = products {
+                let known = &known[block * (TOGETHER / GROUP)..];
+                let place = |lane: usize| (first + lane).min(tests.len() - 1);
+                product = product.mul(&Dodecic::pack(|lane| known[place(lane)]));
+            }
+            let holds = product.ones();
+            let tests = tests.iter().skip(first).take(F::LANES).enumerate();
+            let failed = tests.filter(|(lane, _)| holds >> lane & 1 == 0);
+            out.extend(failed.flat_map(|(_, test)| test.iter().copied()));
         }
     }
     out
@@ -410,18 +366,20 @@ fn pack<F: Field>(pairs: &[Pair<F>]) -> Pairs<F> {
     }
 }
 
-/// A pair from each lane that has one; `None` if none has.
-fn pack_some<T, F: Field>(lanes: &[T], pair: impl Fn(&T) -> Option<Pair<F>>) -> Option<Pairs<F>> {
-    let pairs: Vec<Option<Pair<F>>> = lanes.iter().map(pair).collect();
-    let any = pairs.iter().flatten().next().copied()?;
-    let pair = |lane: usize| pairs.get(lane).copied().flatten().unwrap_or(any);
-    let live =
-        |mask, (lane, pair): (usize, &Option<Pair<F>>)| mask | Mask::from(pair.is_some()) << lane;
-    Some(Pairs {
-        g1: Points::pack(|lane| pair(lane).0),
-        g2: TwistPoints::pack(|lane| pair(lane).1),
-        live: pairs.iter().enumerate().fold(0, live),
-    })
+/// The pairs of each lane, of which lanes may have different numbers.
+fn pack_lanes<F: Field>(lanes: &[Vec<Pair<F>>]) -> Vec<Pairs<F>> {
+    let most = lanes.iter().map(Vec::len).max().unwrap_or(0);
+    let vector = |i: usize| {
+        let any = *lanes.iter().find_map(|pairs| pairs.get(i))?;
+        let pair = |lane: usize| lanes.get(lane).and_then(|pairs| pairs.get(i)).copied();
+        let live = |lane: usize| Mask::from(pair(lane).is_some()) << lane;
+        Some(Pairs {
+            g1: Points::pack(|lane| pair(lane).unwrap_or(any).0),
+            g2: TwistPoints::pack(|lane| pair(lane).unwrap_or(any).1),
+            live: (0..F::LANES).fold(0, |mask, lane| mask | live(lane)),
+        })
+    };
+    (0..most).filter_map(vector).collect()
 }
 
 /// What the terms of one key add up to.
