@@ -65,6 +65,10 @@ const NO_LIMITS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "shapes the verification engine",
+        &["tender_circuits::verify::lanes::*"],
+    ),
+    (
         "paces what this program does by itself",
         &[
             "tender_p2p::node::driver::TICK",

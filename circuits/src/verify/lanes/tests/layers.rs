@@ -11,13 +11,18 @@ use super::super::{
 };
 use super::on_both_fields;
 use crate::{evidence::ProofBytes, verify::single::proof_bytes};
-use ark_bn254::{Bn254, Fq2, Fq6, Fq12, Fr, G1Affine, G1Projective, G2Affine, G2Projective};
+use ark_bn254::{
+    Bn254, Config, Fq, Fq2, Fq6, Fq12, Fr, G1Affine, G1Projective, G2Affine, G2Projective, g2,
+};
 use ark_ec::{
-    AffineRepr, CurveGroup, PrimeGroup,
+    AffineRepr, CurveConfig, CurveGroup, PrimeGroup,
+    bn::BnConfig,
     pairing::{MillerLoopOutput, Pairing},
 };
-use ark_ff::{AdditiveGroup, Field as _, UniformRand, Zero};
+use ark_ff::{AdditiveGroup, Field as _, PrimeField, UniformRand, Zero};
 use ark_groth16::Proof;
+use num_bigint::BigInt;
+use num_integer::Integer;
 use rand::RngCore;
 use rand_chacha::ChaCha20Rng;
 
@@ -36,6 +41,27 @@ on_both_fields! {
 
 fn rng(name: &str) -> ChaCha20Rng {
     crate::keys::rng(b"layers", &[name.as_bytes()])
+}
+
+/// What membership rests on. T + ψ³(Q) = (a + bψ)(Q) with ψ² = tψ − p, so its norm is a² + abt + b²p: a multiple of r, so every point of G2 passes, and prime to the
+/// cofactor, so nothing else does.
+#[test]
+fn only_points_of_g2_end_where_they_should() {
+    let positive = |limbs: &[u64]| {
+        limbs
+            .iter()
+            .rev()
+            .fold(BigInt::ZERO, |sum, limb| (sum << 64) + *limb)
+    };
+    let [p, r] = [Fq::MODULUS, Fr::MODULUS].map(|modulus| positive(&modulus.0));
+    let [x, cofactor] = [Config::X, g2::Config::COFACTOR].map(positive);
+    assert_eq!(&cofactor + &r, &p * 2);
+    let t = &p + 1 - &r;
+    let a = &x * 6 + 2 + &p - &t * &p;
+    let b = 1 - &t + &t * &t - &p;
+    let norm: BigInt = &a * &a + &a * &b * &t + &b * &b * &p;
+    assert!(norm.is_multiple_of(&r));
+    assert_eq!(norm.gcd(&cofactor), 1.into());
 }
 
 pub(super) fn g1(rng: &mut ChaCha20Rng) -> G1Affine {
