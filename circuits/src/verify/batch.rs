@@ -467,6 +467,22 @@ pub(super) mod tests {
         }
     }
 
+    /// [`cases`], of which some are spoilt, perhaps several times.
+    pub(in crate::verify) fn spoilt_cases(
+        seed: u64,
+        keys: &[usize],
+        spoilt: &[(prop::sample::Index, usize)],
+    ) -> Vec<Case> {
+        let mut cases = cases(seed, keys);
+        if !cases.is_empty() {
+            for (at, how) in spoilt {
+                let at = at.index(cases.len());
+                spoil(&mut cases, at, *how);
+            }
+        }
+        cases
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(48))]
 
@@ -478,13 +494,7 @@ pub(super) mod tests {
             spoilt in prop::collection::vec((any::<prop::sample::Index>(), 0usize..9), 0..6),
             secret: [u8; 32],
         ) {
-            let mut cases = cases(seed, &keys);
-            if !cases.is_empty() {
-                for (at, how) in spoilt {
-                    let at = at.index(cases.len());
-                    spoil(&mut cases, at, how);
-                }
-            }
+            let cases = spoilt_cases(seed, &keys, &spoilt);
             prop_assert_eq!(verify_batch(&items(&cases), &secret), singly(&cases));
         }
     }

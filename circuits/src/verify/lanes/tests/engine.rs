@@ -4,7 +4,7 @@ use super::super::super::{
     VerifyError,
     batch::{
         Item,
-        tests::{Case, cases, items, moved, singly, spoil},
+        tests::{Case, cases, items, moved, singly, spoil, spoilt_cases},
     },
     engine::{Engine, EngineError},
     single::{parse_proof, proof_bytes},
@@ -37,14 +37,7 @@ proptest! {
         spoilt in prop::collection::vec((any::<prop::sample::Index>(), 0usize..9), 0..6),
         secret: [u8; 32],
     ) {
-        let mut cases = cases(seed, &keys);
-        if !cases.is_empty() {
-            for (at, how) in spoilt {
-                let at = at.index(cases.len());
-                spoil(&mut cases, at, how);
-            }
-        }
-        agree(&cases, &secret);
+        agree(&spoilt_cases(seed, &keys, &spoilt), &secret);
     }
 }
 
