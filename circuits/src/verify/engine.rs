@@ -4,7 +4,11 @@ use super::{
     Item, VerifyError,
     batch::{Verdict, linear_combination},
     lanes,
+    stages::{Stage, Stages},
 };
+use ark_bn254::{Bn254, G1Affine, G1Projective, G2Affine, G2Projective};
+use ark_ec::{CurveGroup, PrimeGroup, pairing::Pairing};
+use std::time::{Duration, Instant};
 
 /// The environment variable that forces an engine, by [`Engine::name`]; empty is not set.
 pub const ENGINE_VARIABLE: &str = "TENDER_ENGINE";
@@ -80,18 +84,70 @@ impl Engine {
 
     /// Checks many proofs, of any keys, as [`verify_batch`](super::verify_batch) does. Where the processor cannot run this engine, the portable one does it.
     pub fn verify(self, items: &[Item<'_>], secret: &[u8; 32]) -> Vec<Result<(), VerifyError>> {
-        let run: fn(&[Item<'_>], &[u8; 32]) -> Vec<Verdict> = match self {
-            Engine::Naive => |items, _| {
+        self.run(items, secret, &Stages::untimed())
+    }
+
+    /// [`verify`](Engine::verify), and what each stage of it cost, in their order: times of all threads added up, and only stages that were entered. The engines
+    /// on arkworks are not divided into stages.
+    pub fn verify_staged(
+        self,
+        items: &[Item<'_>],
+        secret: &[u8; 32],
+    ) -> (Vec<Result<(), VerifyError>>, Vec<(Stage, Duration)>) {
+        let stages = Stages::timed();
+        let verdicts = self.run(items, secret, &stages);
+        (verdicts, stages.spent())
+    }
+
+    fn run(self, items: &[Item<'_>], secret: &[u8; 32], stages: &Stages) -> Vec<Verdict> {
+        match self {
+            Engine::Naive => {
                 let verdict =
                     |item: &Item<'_>| super::single::verify(item.key, item.inputs, item.proof);
                 items.iter().map(verdict).collect()
-            },
-            Engine::Arkworks => linear_combination,
-            Engine::Portable => lanes::portable,
-            Engine::Ifma => lanes::ifma,
-        };
-        run(items, secret)
+            }
+            Engine::Arkworks => linear_combination(items, secret),
+            Engine::Portable => lanes::portable(items, secret, stages),
+            Engine::Ifma => lanes::ifma(items, secret, stages),
+        }
     }
+
+    /// How long the Miller loops of so many pairs take, and nothing else: what no batch of as many proofs can be faster than. The pairs are ready in the engine's
+    /// own form before the clock starts. The engines on arkworks prepare the second points within the loop.
+    pub fn miller_loops(self, pairs: usize) -> Duration {
+        let pairs: Vec<(G1Affine, G2Affine)> = DIFFERENT
+            .into_iter()
+            .cycle()
+            .take(pairs)
+            .map(pair)
+            .collect();
+        match self {
+            Engine::Naive | Engine::Arkworks => {
+                let began = Instant::now();
+                for pairs in pairs.chunks(super::MILLER_WINDOW) {
+                    let (a, b): (Vec<_>, Vec<_>) = pairs.iter().copied().unzip();
+                    let _ = std::hint::black_box(Bn254::multi_miller_loop(a, b));
+                }
+                began.elapsed()
+            }
+            Engine::Portable => lanes::portable_miller_loops(&pairs),
+            Engine::Ifma => lanes::ifma_miller_loops(&pairs),
+        }
+    }
+}
+
+/// Multiples of the generators that pairs are made of: as many as lanes.
+const DIFFERENT: [u64; 8] = [2, 3, 5, 7, 11, 13, 17, 19];
+
+fn pair(multiple: u64) -> (G1Affine, G2Affine) {
+    (
+        G1Projective::generator()
+            .mul_bigint([multiple])
+            .into_affine(),
+        G2Projective::generator()
+            .mul_bigint([multiple])
+            .into_affine(),
+    )
 }
 
 impl std::str::FromStr for Engine {

@@ -19,10 +19,12 @@ mod batch;
 mod engine;
 mod lanes;
 pub(crate) mod single;
+mod stages;
 
 pub use batch::{Item, MILLER_WINDOW, RETESTS, Verdict, verify_batch};
 pub use engine::{ENGINE_VARIABLE, Engine, EngineError};
 pub use single::{KeyError, VerifyingKey};
+pub use stages::Stage;
 
 use crate::{evidence::ProofBytes, statement::Statement};
 use tender_wire::FieldBytes;

@@ -12,11 +12,15 @@ use crate::verify::{
     VerifyError,
     batch::{Item, Verdict, weights},
     single::{self, VerifyingKey},
+    stages::{Stage, Stages},
 };
 use ark_bn254::{Fr, FrConfig, G1Affine, G1Projective, G2Affine};
 use ark_ec::{AffineRepr, CurveGroup};
 use ark_ff::{AdditiveGroup, BigInt, MontConfig, PrimeField};
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
 use tender_wire::FieldBytes;
 
 /// Proofs whose points are multiplied together, and pairs that walk together: as many as the caches hold.
@@ -41,7 +45,11 @@ struct Term<'a, F: Field> {
 }
 
 /// Verdicts for proofs of any keys, each what the single verifier says.
-pub(super) fn verify<F: Field>(items: &[Item<'_>], secret: &[u8; 32]) -> Vec<Verdict> {
+pub(super) fn verify<F: Field>(
+    items: &[Item<'_>],
+    secret: &[u8; 32],
+    stages: &Stages,
+) -> Vec<Verdict> {
     let mut verdicts = vec![Ok(()); items.len()];
     let mut say = |place: usize, verdict: Verdict| {
         if let Some(slot) = verdicts.get_mut(place) {
@@ -49,13 +57,17 @@ pub(super) fn verify<F: Field>(items: &[Item<'_>], secret: &[u8; 32]) -> Vec<Ver
         }
     };
     let mut read = Vec::with_capacity(items.len());
-    for (place, (item, weight)) in items.iter().zip(weights(items, secret)).enumerate() {
-        match Read::new(place, item, Coefficient::Random(weight)) {
-            Ok(term) => read.push(term),
-            Err(Undecidable::Refused(error)) => say(place, Err(error)),
-            Err(Undecidable::Odd) => say(place, alone(item)),
+    let transcript = || {
+        let weights = weights(items, secret);
+        for (place, (item, weight)) in items.iter().zip(weights).enumerate() {
+            match Read::new(place, item, Coefficient::Random(weight)) {
+                Ok(term) => read.push(term),
+                Err(Undecidable::Refused(error)) => say(place, Err(error)),
+                Err(Undecidable::Odd) => say(place, alone(item)),
+            }
         }
-    }
+    };
+    stages.time(Stage::Transcript, transcript);
     // The combination of one holds if it does, whatever its coefficient.
     if let [one] = read.as_mut_slice() {
         one.coefficient = Coefficient::One;
@@ -64,7 +76,7 @@ pub(super) fn verify<F: Field>(items: &[Item<'_>], secret: &[u8; 32]) -> Vec<Ver
     read.sort_by_key(|read| read.key.fingerprint());
     let mut terms = Vec::with_capacity(read.len());
     for block in read.chunks(TOGETHER) {
-        let (sound, faults) = weigh::<F>(block);
+        let (sound, faults) = weigh::<F>(block, stages);
         terms.extend(sound);
         for (place, fault) in faults {
             match (fault, items.get(place)) {
@@ -74,10 +86,31 @@ pub(super) fn verify<F: Field>(items: &[Item<'_>], secret: &[u8; 32]) -> Vec<Ver
         }
     }
     let all: Vec<usize> = (0..terms.len()).collect();
-    for (i, error) in judge(&terms, &all) {
+    for (i, error) in judge(&terms, &all, stages) {
         say(terms[i].place, Err(error));
     }
     verdicts
+}
+
+/// How long the Miller loops of pairs take, none of whose points is the identity.
+pub(super) fn miller_loops<F: Field>(pairs: &[(G1Affine, G2Affine)]) -> Duration {
+    let point = |(g1, g2): &(G1Affine, G2Affine)| {
+        (
+            Points::gather(|_| *g1).unpack()[0],
+            TwistPoints::gather(|_| *g2).unpack()[0],
+        )
+    };
+    let pairs: Vec<Pair<F>> = pairs.iter().map(point).collect();
+    let groups = |pairs: &[Pair<F>]| -> Vec<Vec<Pairs<F>>> {
+        let group = |pairs: &[Pair<F>]| pairs.chunks(F::LANES).map(pack).collect();
+        pairs.chunks(CHUNK).map(group).collect()
+    };
+    let blocks: Vec<_> = pairs.chunks(TOGETHER).map(groups).collect();
+    let began = Instant::now();
+    for groups in &blocks {
+        let _ = std::hint::black_box(miller(groups));
+    }
+    began.elapsed()
 }
 
 /// What the single verifier says.
@@ -147,39 +180,45 @@ impl<'a> Read<'a> {
 }
 
 /// Decodes, and multiplies A by the coefficients.
-fn weigh<'a, F: Field>(block: &[Read<'a>]) -> (Vec<Term<'a, F>>, Vec<(usize, Undecoded)>) {
+fn weigh<'a, F: Field>(
+    block: &[Read<'a>],
+    stages: &Stages,
+) -> (Vec<Term<'a, F>>, Vec<(usize, Undecoded)>) {
     let mut faults = Vec::new();
     let mut sound = Vec::with_capacity(block.len());
     let (mut a, mut b, mut c) = (Vec::new(), Vec::new(), Vec::new());
     let constants = Constants::<F>::new();
-    for proofs in block.chunks(F::LANES) {
-        let encoded: Vec<Encoded> = proofs.iter().map(|proof| proof.encoded).collect();
-        let Some(decoded) = decode(&encoded, &constants) else {
-            continue;
-        };
-        let points = (decoded.a.unpack(), decoded.b.unpack(), decoded.c.unpack());
-        for (lane, proof) in proofs.iter().enumerate() {
-            let bit: Mask = 1 << lane;
-            if decoded.sound & bit == 0 {
-                let odd = decoded.odd & bit != 0;
-                faults.push((
-                    proof.place,
-                    if odd {
-                        Undecoded::Odd
-                    } else {
-                        Undecoded::Malformed
-                    },
-                ));
+    let decoding = || {
+        for proofs in block.chunks(F::LANES) {
+            let encoded: Vec<Encoded> = proofs.iter().map(|proof| proof.encoded).collect();
+            let Some(decoded) = decode(&encoded, &constants) else {
                 continue;
+            };
+            let points = (decoded.a.unpack(), decoded.b.unpack(), decoded.c.unpack());
+            for (lane, proof) in proofs.iter().enumerate() {
+                let bit: Mask = 1 << lane;
+                if decoded.sound & bit == 0 {
+                    let odd = decoded.odd & bit != 0;
+                    faults.push((
+                        proof.place,
+                        if odd {
+                            Undecoded::Odd
+                        } else {
+                            Undecoded::Malformed
+                        },
+                    ));
+                    continue;
+                }
+                sound.push(proof);
+                a.push(points.0[lane]);
+                b.push(points.1[lane]);
+                c.push(points.2[lane]);
             }
-            sound.push(proof);
-            a.push(points.0[lane]);
-            b.push(points.1[lane]);
-            c.push(points.2[lane]);
         }
-    }
+    };
+    stages.time(Stage::Decoding, decoding);
     let coefficients: Vec<Coefficient> = sound.iter().map(|proof| proof.coefficient).collect();
-    let a = weighed(&a, &coefficients);
+    let a = stages.time(Stage::Weighting, || weighed(&a, &coefficients));
     let c = turn(&vectors(&c));
     let terms = sound
         .iter()
@@ -225,15 +264,28 @@ type Pair<F> = (Point<F>, TwistPoint<F>);
 /// eight, a group in each lane; then what is in groups that fail, one by one in the lanes. A test of one is no matter of chance: its pairing's value to
 /// the power of a coefficient that is not zero modulo the groups' prime order. A chunk with a term outside G2 starts over without it, and has no such term
 /// then. So whatever the proofs are, each is in five tests at most.
-fn judge<F: Field>(terms: &[Term<'_, F>], members: &[usize]) -> Vec<(usize, VerifyError)> {
-    let (holds, chunks) = test_all(terms, members);
+fn judge<F: Field>(
+    terms: &[Term<'_, F>],
+    members: &[usize],
+    stages: &Stages,
+) -> Vec<(usize, VerifyError)> {
+    let (holds, chunks) = test_all(terms, members, stages);
+    if holds && chunks.iter().all(|chunk| chunk.strangers.is_empty()) {
+        return Vec::new();
+    }
+    stages.time(Stage::Retests, || resolve(terms, members, &chunks))
+}
+
+/// Those of the terms that are refused, after a test of all that failed.
+fn resolve<F: Field>(
+    terms: &[Term<'_, F>],
+    members: &[usize],
+    chunks: &[Chunk<F>],
+) -> Vec<(usize, VerifyError)> {
     let strangers: BTreeSet<usize> = chunks
         .iter()
         .flat_map(|chunk| chunk.strangers.iter().copied())
         .collect();
-    if holds && strangers.is_empty() {
-        return Vec::new();
-    }
     let (mut suspects, mut spoilt) = (Vec::new(), Vec::new());
     let (mut tests, mut products) = (Vec::new(), Vec::new());
     for (chunk, members) in chunks.iter().zip(members.chunks(CHUNK)) {
@@ -251,7 +303,7 @@ fn judge<F: Field>(terms: &[Term<'_, F>], members: &[usize]) -> Vec<(usize, Veri
     let outside = |i: &usize| (*i, VerifyError::ProofMalformed);
     refused.extend(strangers.iter().map(outside));
     if !spoilt.is_empty() {
-        refused.extend(judge(terms, &spoilt));
+        refused.extend(judge(terms, &spoilt, &Stages::untimed()));
     }
     refused
 }
@@ -283,10 +335,14 @@ struct Chunk<F: Field> {
 }
 
 /// Whether the combination of all these terms holds, and their chunks.
-fn test_all<F: Field>(terms: &[Term<'_, F>], members: &[usize]) -> (bool, Vec<Chunk<F>>) {
+fn test_all<F: Field>(
+    terms: &[Term<'_, F>],
+    members: &[usize],
+    stages: &Stages,
+) -> (bool, Vec<Chunk<F>>) {
     let pair = |i: &usize| (terms[*i].a, terms[*i].b);
     let pairs: Vec<Pair<F>> = members.iter().map(pair).collect();
-    let mut fixed = fixed_pairs(terms, &[members], None)
+    let mut fixed = fixed_pairs(terms, &[members], None, stages)
         .pop()
         .unwrap_or_default();
     let mut total = Dodecic::one();
@@ -304,8 +360,9 @@ fn test_all<F: Field>(terms: &[Term<'_, F>], members: &[usize]) -> (bool, Vec<Ch
             .iter()
             .map(|pairs| pairs.chunks(F::LANES).map(pack).collect())
             .collect();
-        for (i, output) in miller(&packed).into_iter().enumerate() {
-            let product = output.product.fold();
+        let outputs = stages.time(Stage::MillerLoops, || miller(&packed));
+        for (i, output) in outputs.into_iter().enumerate() {
+            let product = stages.time(Stage::Tail, || output.product.fold());
             total = total.mul(&product);
             if i < count {
                 let members = members
@@ -321,7 +378,7 @@ fn test_all<F: Field>(terms: &[Term<'_, F>], members: &[usize]) -> (bool, Vec<Ch
             }
         }
     }
-    (total.is_one(), chunks)
+    (stages.time(Stage::Tail, || total.is_one()), chunks)
 }
 
 /// The members of those tests that fail, a test in each lane. The products of the tests' Miller loops may be known already.
@@ -333,7 +390,7 @@ fn failing<F: Field>(
 ) -> Vec<usize> {
     let mut out = Vec::new();
     for (block, tests) in tests.chunks(TOGETHER / GROUP).enumerate() {
-        let mut pairs = fixed_pairs(terms, tests, weighed);
+        let mut pairs = fixed_pairs(terms, tests, weighed, &Stages::untimed());
         if products.is_none() {
             for (pairs, test) in pairs.iter_mut().zip(tests) {
                 pairs.extend(test.iter().map(|i| (terms[*i].a, terms[*i].b)));
@@ -395,24 +452,35 @@ fn fixed_pairs<F: Field>(
     terms: &[Term<'_, F>],
     tests: &[&[usize]],
     weighed: Option<&BTreeMap<usize, Point<F>>>,
+    stages: &Stages,
 ) -> Vec<Vec<Pair<F>>> {
-    let folds: Vec<Vec<Fold<'_>>> = tests.iter().map(|test| Fold::of(terms, test)).collect();
-    let (mut tabled, mut c) = (Vec::new(), Vec::new());
-    for fold in folds.iter().flatten() {
-        tabled.extend(fold.fixed_base::<F>());
+    let (folds, tabled) = stages.time(Stage::Inputs, || {
+        let folds: Vec<Vec<Fold<'_>>> = tests.iter().map(|test| Fold::of(terms, test)).collect();
+        let tabled: Vec<_> = (folds.iter().flatten())
+            .flat_map(Fold::fixed_base::<F>)
+            .collect();
+        (folds, sums(&tabled, |point| point))
+    });
+    let mut tabled = tabled.into_iter();
+    let mut c: Vec<G1Affine> = stages.time(Stage::Sums, || {
+        let folds = folds.iter().flatten();
         match weighed {
-            None => c.extend(fold.buckets(terms)),
-            Some(_) => c.push(fold.members.iter().map(|i| (*i as u32, 0, false)).collect()),
+            None => {
+                let buckets: Vec<_> = folds.flat_map(|fold| fold.buckets(terms)).collect();
+                let sums = sums(&buckets, |entry| form(terms, entry));
+                let sums: Vec<_> = sums.chunks(BUCKETS).map(assemble).collect();
+                G1Projective::normalize_batch(&sums)
+            }
+            Some(weighed) => {
+                let whole = |fold: &Fold<'_>| {
+                    let entry = |i: &usize| (*i as u32, 0, false);
+                    fold.members.iter().map(entry).collect()
+                };
+                let groups: Vec<Vec<Entry>> = folds.map(whole).collect();
+                sums(&groups, |(i, _, _)| weighed[&(i as usize)])
+            }
         }
-    }
-    let mut tabled = sums(&tabled, |point| point).into_iter();
-    let mut c: Vec<G1Affine> = match weighed {
-        None => {
-            let sums = sums(&c, |entry| form(terms, entry));
-            G1Projective::normalize_batch(&sums.chunks(BUCKETS).map(assemble).collect::<Vec<_>>())
-        }
-        Some(weighed) => sums(&c, |(i, _, _): Entry| weighed[&(i as usize)]),
-    };
+    });
     c.reverse();
     let mut pairs = |fold: &Fold<'_>| -> Vec<Pair<F>> {
         let key = fold.key.inner();

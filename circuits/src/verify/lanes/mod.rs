@@ -42,7 +42,12 @@ mod tower;
 
 pub(super) use curve::Tables;
 
-use super::batch::{Item, Verdict};
+use super::{
+    batch::{Item, Verdict},
+    stages::Stages,
+};
+use ark_bn254::{G1Affine, G2Affine};
+use std::time::Duration;
 
 /// Whether this processor can run [`ifma()`].
 pub(super) fn has_ifma() -> bool {
@@ -53,15 +58,29 @@ pub(super) fn has_ifma() -> bool {
 }
 
 /// Verdicts, computed one lane wide.
-pub(super) fn portable(items: &[Item<'_>], secret: &[u8; 32]) -> Vec<Verdict> {
-    engine::verify::<portable::Portable>(items, secret)
+pub(super) fn portable(items: &[Item<'_>], secret: &[u8; 32], stages: &Stages) -> Vec<Verdict> {
+    engine::verify::<portable::Portable>(items, secret, stages)
 }
 
 /// Verdicts, computed eight lanes wide where the processor can.
-pub(super) fn ifma(items: &[Item<'_>], secret: &[u8; 32]) -> Vec<Verdict> {
+pub(super) fn ifma(items: &[Item<'_>], secret: &[u8; 32], stages: &Stages) -> Vec<Verdict> {
     #[cfg(target_arch = "x86_64")]
     if ifma::available() {
-        return engine::verify::<ifma::Ifma>(items, secret);
+        return engine::verify::<ifma::Ifma>(items, secret, stages);
     }
-    portable(items, secret)
+    portable(items, secret, stages)
+}
+
+/// How long the Miller loops of pairs take, one lane wide.
+pub(super) fn portable_miller_loops(pairs: &[(G1Affine, G2Affine)]) -> Duration {
+    engine::miller_loops::<portable::Portable>(pairs)
+}
+
+/// The same, eight lanes wide where the processor can.
+pub(super) fn ifma_miller_loops(pairs: &[(G1Affine, G2Affine)]) -> Duration {
+    #[cfg(target_arch = "x86_64")]
+    if ifma::available() {
+        return engine::miller_loops::<ifma::Ifma>(pairs);
+    }
+    portable_miller_loops(pairs)
 }

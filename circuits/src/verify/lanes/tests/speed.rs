@@ -4,6 +4,7 @@
 //! taskset -c 0 cargo test --release -p tender-circuits --lib engines_side_by_side -- --ignored --nocapture
 //! ```
 
+use super::super::super::stages::Stage;
 use super::super::super::{
     batch::{
         Item,
@@ -12,12 +13,11 @@ use super::super::super::{
     engine::Engine,
     single::{parse_proof, proof_bytes},
 };
-use super::{
-    super::{field::Field, miller::miller, portable::Portable},
-    layers,
-};
 use ark_bn254::Fr;
-use std::time::Instant;
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 /// Public inputs of `resources/v1`.
 const INPUTS: usize = 16;
@@ -119,31 +119,42 @@ fn time(items: &[Item<'_>], engine: Engine) -> (f64, usize) {
     best
 }
 
-/// The Miller loops alone, of as many pairs as proofs.
+/// The Miller loops alone, of as many pairs as proofs, and what else a batch costs.
 #[test]
 #[ignore = "measures"]
-fn bare_miller_loops() {
-    fn run<F: Field>(name: &str) {
-        let mut rng = crate::keys::rng(b"miller", &[]);
-        let pairs: Vec<_> = (0..8)
-            .map(|_| (layers::g1(&mut rng), layers::g2(&mut rng)))
-            .collect();
-        for n in [8, 64, 1024] {
-            let pairs: Vec<_> = pairs.iter().copied().cycle().take(n).collect();
-            let groups = [layers::pack::<F>(&pairs)];
-            let mut best = f64::INFINITY;
-            for _ in 0..8 {
+fn bare_miller_loops_and_stages() {
+    let mut rng = crate::keys::rng(b"speed", &[]);
+    let trapdoor = Trapdoor::new(INPUTS, &mut rng);
+    let cases: Vec<_> = (0..1024).map(|_| trapdoor.case(&mut rng)).collect();
+    let items = items(&cases);
+    for engine in [Engine::Portable, Engine::Ifma]
+        .into_iter()
+        .filter(|it| it.is_available())
+    {
+        for n in [1, 8, 64, 1024] {
+            let part = &items[..n];
+            let micros = |time: Duration| time.as_secs_f64() * 1e6 / n as f64;
+            let (mut bare, mut whole) = (f64::INFINITY, f64::INFINITY);
+            let mut least: BTreeMap<Stage, f64> = BTreeMap::new();
+            for _ in 0..20 {
+                bare = bare.min(micros(engine.miller_loops(n)));
                 let began = Instant::now();
-                std::hint::black_box(miller(&groups));
-                best = best.min(began.elapsed().as_secs_f64() * 1e6 / n as f64);
+                let (_, stages) = engine.verify_staged(part, &[1; 32]);
+                whole = whole.min(micros(began.elapsed()));
+                for (stage, time) in stages {
+                    let least = least.entry(stage).or_insert(f64::INFINITY);
+                    *least = least.min(micros(time));
+                }
             }
-            println!("{name} {n}: {best:.2} us/pair");
+            println!(
+                "{} {n}: {whole:.2} us, bare {bare:.2}, ratio {:.2}",
+                engine.name(),
+                whole / bare
+            );
+            for (stage, time) in least {
+                println!("  {time:>8.3}  {}", stage.name());
+            }
         }
-    }
-    run::<Portable>("portable");
-    #[cfg(target_arch = "x86_64")]
-    if Engine::Ifma.is_available() {
-        run::<super::super::ifma::Ifma>("ifma");
     }
 }
 
