@@ -135,9 +135,40 @@ fn one_module_verifies_proofs() {
 }
 
 #[test]
-fn nothing_is_unsafe() {
-    for word in ["unsafe {", "unsafe fn", "unsafe impl"] {
-        only_in(word, "circuits/src/verify/lanes");
+fn nothing_is_unsafe_but_the_instructions_of_one_processor_extension() {
+    for word in [
+        "unsafe {",
+        "unsafe fn",
+        "unsafe impl",
+        "unsafe extern",
+        "unsafe_code",
+        "transmute",
+    ] {
+        only_in(word, "circuits/src/verify/lanes/ifma.rs");
+    }
+}
+
+/// The compiler forbids it; in one crate it denies it, and clippy wants an argument for every block of the module that is allowed some.
+#[test]
+fn every_crate_forbids_unsafe_code_but_one_that_argues_for_it() {
+    let read = |path: &str| fs::read_to_string(root().join(path)).unwrap();
+    let workspace = read("Cargo.toml");
+    assert!(workspace.contains("\nunsafe_code = \"forbid\"\n"));
+    let (_, members) = workspace.split_once("members = [").unwrap();
+    let (members, _) = members.split_once(']').unwrap();
+    let members: Vec<_> = members.split('"').skip(1).step_by(2).collect();
+    assert!(members.len() >= 6, "{members:?}");
+    for member in members {
+        let manifest = read(&format!("{member}/Cargo.toml"));
+        if member == "circuits" {
+            assert!(manifest.contains("\nunsafe_code = \"deny\"\n"));
+            assert!(manifest.contains("\nundocumented_unsafe_blocks = \"deny\"\n"));
+        } else {
+            assert!(
+                manifest.contains("\n[lints]\nworkspace = true\n"),
+                "{member}"
+            );
+        }
     }
 }
 

@@ -61,7 +61,14 @@ fn difference(a: [u64; 4], b: [u64; 4]) -> ([u64; 4], u64) {
 #[inline(always)]
 fn settle(a: [u64; 4]) -> [u64; 4] {
     let (less, borrow) = difference(a, MODULUS);
-    if borrow == 0 { less } else { a }
+    checked(if borrow == 0 { less } else { a })
+}
+
+/// In debug builds, asserts that a value is below p; or that a wide one is below pR, of its upper half.
+#[inline(always)]
+fn checked(limbs: [u64; 4]) -> [u64; 4] {
+    debug_assert_eq!(difference(limbs, MODULUS).1, 1, "{limbs:x?}");
+    limbs
 }
 
 /// p in the limbs if the bit is set, else zero.
@@ -127,7 +134,7 @@ impl Field for Portable {
     #[inline(always)]
     fn sub(self, other: Self) -> Self {
         let (less, borrow) = difference(self.0, other.0);
-        Portable(sum(less, modulus_if(borrow)).0)
+        Portable(checked(sum(less, modulus_if(borrow)).0))
     }
 
     #[inline(always)]
@@ -181,6 +188,7 @@ impl Field for Portable {
             }
             wide[i + 4] = carry;
         }
+        checked(halves(wide).1);
         wide
     }
 
@@ -205,6 +213,7 @@ impl Field for Portable {
             wide[2 * i] = multiply_add(wide[2 * i], a[i], a[i], &mut carry);
             wide[2 * i + 1] = add_carry(wide[2 * i + 1], 0, &mut carry);
         }
+        checked(halves(wide).1);
         wide
     }
 
@@ -224,7 +233,7 @@ impl Field for Portable {
         let mut borrow = 0;
         let low = std::array::from_fn(|i| sub_borrow(a_low[i], b_low[i], &mut borrow));
         let high = std::array::from_fn(|i| sub_borrow(a_high[i], b_high[i], &mut borrow));
-        join(low, sum(high, modulus_if(borrow)).0)
+        join(low, checked(sum(high, modulus_if(borrow)).0))
     }
 
     #[inline(always)]
