@@ -10,7 +10,7 @@
 //!
 //! with one final exponentiation and n + 3 × keys Miller loops in place of n and 3 n. Keys are told apart by their bytes, so any mix may share a batch.
 //!
-//! **Coefficients** come after everything they multiply: ChaCha20 seeded with SHA-256 over keys, inputs and proofs of the whole batch, so no proof can be
+//! **Coefficients** come after everything they multiply: ChaCha20 seeded with SHA-256 over digests of each key, inputs and proof of the whole batch, so no proof can be
 //! made for its coefficient; and with a secret of the caller, so that nobody can even compute them.
 //!
 //! **Verdicts** equal those of the single verifier: decoding is the same code, and only the single verifier says no. A batch that
@@ -22,6 +22,7 @@
 use super::{
     VerifyError,
     single::{Parsed, VerifyingKey},
+    spread::spread,
 };
 use crate::{evidence::ProofBytes, keys::rng};
 use ark_bn254::{Bn254, Fq12, Fr, G1Affine, G1Projective, G2Affine};
@@ -32,6 +33,7 @@ use ark_ec::{
 };
 use ark_ff::{AdditiveGroup, Field, Zero};
 use rand::RngCore;
+use sha2::{Digest as _, Sha256};
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::Range,
@@ -110,16 +112,11 @@ pub(super) fn linear_combination(items: &[Item<'_>], secret: &[u8; 32]) -> Vec<V
     verdicts
 }
 
-/// The coefficients: 128 bits each, none of them zero.
+/// The coefficients: 128 bits each, none of them zero. They follow from the digests of all items, which threads share out among themselves, and the secret.
 pub(super) fn weights(items: &[Item<'_>], secret: &[u8; 32]) -> Vec<u128> {
+    let digests = spread(items, |items| items.iter().map(digest).collect::<Vec<_>>()).concat();
     let count = (items.len() as u64).to_le_bytes();
-    let mut parts: Vec<&[u8]> = vec![secret, &count];
-    // A proof is longer than an input and has a length of its own, so the list of parts is unambiguous.
-    for item in items {
-        parts.push(item.key.fingerprint());
-        parts.extend(item.inputs.iter().map(|input| input.as_ref()));
-        parts.push(item.proof.as_ref());
-    }
+    let parts: [&[u8]; 3] = [secret, &count, digests.as_flattened()];
     let mut rng = rng(b"batch verification", &parts);
     let weight = |_| {
         let mut bytes = [0; 16];
@@ -127,6 +124,17 @@ pub(super) fn weights(items: &[Item<'_>], secret: &[u8; 32]) -> Vec<u128> {
         u128::from_le_bytes(bytes).max(1)
     };
     items.iter().map(weight).collect()
+}
+
+/// Of everything that the item's coefficient multiplies. A key and a proof have one length each, so what is between them is unambiguous.
+fn digest(item: &Item<'_>) -> [u8; 32] {
+    let mut hasher = Sha256::new();
+    hasher.update(item.key.fingerprint());
+    for input in item.inputs {
+        hasher.update(input.as_ref());
+    }
+    hasher.update(item.proof.as_ref());
+    hasher.finalize().into()
 }
 
 /// Low and high half.

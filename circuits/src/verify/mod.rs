@@ -19,6 +19,7 @@ mod batch;
 mod engine;
 mod lanes;
 pub(crate) mod single;
+mod spread;
 mod stages;
 
 pub use batch::{Item, MILLER_WINDOW, RETESTS, Verdict, verify_batch};

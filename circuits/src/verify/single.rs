@@ -7,7 +7,7 @@ use ark_ec::AffineRepr;
 use ark_groth16::{Groth16, PreparedVerifyingKey, Proof, prepare_verifying_key};
 use ark_serialize::{CanonicalDeserialize, CanonicalSerialize};
 use sha2::{Digest as _, Sha256};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use tender_wire::FieldBytes;
 
 /// Bytes of a compressed G1 point.
@@ -50,7 +50,7 @@ pub struct VerifyingKey {
     /// SHA-256 of the key's bytes: what tells keys apart inside this process.
     fingerprint: [u8; 32],
     /// Multiples of the key's points, made when first needed.
-    tables: Arc<OnceLock<Tables>>,
+    tables: Arc<Tables>,
 }
 
 impl std::fmt::Debug for VerifyingKey {
@@ -122,12 +122,9 @@ impl VerifyingKey {
         &self.prepared
     }
 
-    /// The key's tables, which are made the first time they are asked for.
-    pub(super) fn tables(
-        &self,
-        make: impl FnOnce(&ark_groth16::VerifyingKey<Bn254>) -> Tables,
-    ) -> &Tables {
-        self.tables.get_or_init(|| make(self.inner()))
+    /// Multiples of the key's points.
+    pub(super) fn tables(&self) -> &Tables {
+        &self.tables
     }
 
     /// Equal for keys of equal bytes, and for no others.

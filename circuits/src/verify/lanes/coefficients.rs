@@ -5,7 +5,8 @@
 //! coefficients, each in 64 doublings and 32 additions. They are distinct modulo r too, for a difference has a norm far below r.
 //!
 //! The leading 1 lets a multiplication start from the point itself. Then no addition on the way is exceptional: a multiple met is k with |k| ≥ 1, so
-//! |4k| ≥ 4 exceeds |d| ≤ 2, and 4k = ±d modulo r would take a norm of r.
+//! |4k| ≥ 4 exceeds |d| ≤ 2, and 4k = ±d modulo r would take a norm of r. From the second digit on |k| ≥ 2, so |2k| ≥ 4 exceeds it too, and 4k + d may be
+//! reached as (2k + d) + 2k.
 
 use super::field::Integer;
 use ark_bn254::{Fq, Fr};

@@ -1,12 +1,16 @@
 //! G1 in lanes: affine points, added and doubled many at a time with one inversion.
 
+#[cfg(target_arch = "x86_64")]
+use super::ifma::Ifma;
 use super::{
     coefficients::{Coefficient, DIGITS, Digit, beta},
-    field::{Field, Integer, Kernel, Mask, element, gather, invert},
+    field::{Field, Integer, Kernel, Mask, element, gather, invert, pack, unpack},
+    portable::Portable,
 };
-use ark_bn254::{Fq, G1Affine, G1Projective};
+use ark_bn254::{G1Affine, G1Projective};
 use ark_ec::{AffineRepr, CurveGroup};
 use ark_ff::AdditiveGroup;
+use std::{collections::BTreeSet, sync::OnceLock};
 
 /// A point in each lane, none the identity.
 #[derive(Clone, Copy)]
@@ -48,26 +52,42 @@ impl<F: Field> Clone for Point<F> {
 impl<F: Field> Copy for Point<F> {}
 
 impl<F: Field> Points<F> {
-    #[inline(always)]
     pub(super) fn pack(lane: impl Fn(usize) -> Point<F>) -> Self {
         Points {
-            x: F::pack(|i| lane(i).x),
-            y: F::pack(|i| lane(i).y),
+            x: pack(|i| lane(i).x),
+            y: pack(|i| lane(i).y),
+        }
+    }
+
+    pub(super) fn negative(&self) -> Self {
+        Points {
+            x: self.x,
+            y: F::call(Negate(self.y)),
         }
     }
 
     pub(super) fn unpack(&self) -> [Point<F>; 8] {
-        let (x, y) = (self.x.unpack(), self.y.unpack());
+        let (x, y) = (unpack(self.x), unpack(self.y));
         std::array::from_fn(|i| Point { x: x[i], y: y[i] })
     }
 }
 
 impl<F: Field> Point<F> {
-    fn affine(&self) -> G1Affine {
+    pub(super) fn new(point: G1Affine) -> Self {
+        Points::gather(|_| point).unpack()[0]
+    }
+
+    pub(super) fn affine(&self) -> G1Affine {
         let points = Points::<F>::pack(|_| *self);
         let [x, y] = [points.x, points.y].map(|x| element(x.first()));
         G1Affine::new_unchecked(x, y)
     }
+}
+
+/// Points in lanes; the first is repeated if the last are fewer.
+pub(super) fn vectors<F: Field>(points: &[Point<F>]) -> Vec<Points<F>> {
+    let vector = |points: &[Point<F>]| Points::pack(|lane| *points.get(lane).unwrap_or(&points[0]));
+    points.chunks(F::LANES).map(vector).collect()
 }
 
 /// A point to which others are added.
@@ -88,6 +108,11 @@ struct Sum<F> {
 enum Step {
     Double,
     Add,
+    /// The first half of doubling and adding, (P + Q) + P: the slope and the abscissa of P + Q, in place of the addend. Its ordinate is not needed
+    /// (Eisenträger, Lauter and Montgomery 2003).
+    Meet,
+    /// The second half; where nothing is added, P is doubled.
+    Return,
 }
 
 /// Denominators of all slopes, and their product.
@@ -105,8 +130,14 @@ impl<F: Field> Kernel for Denominators<'_, F> {
         for sum in self.sums {
             let denominator = match self.step {
                 Step::Double => sum.point.y.double(),
-                Step::Add if sum.idle | sum.equal == 0 => sum.point.x.sub(sum.addend.x),
-                Step::Add => (sum.point.x.sub(sum.addend.x))
+                Step::Add | Step::Meet if sum.idle | sum.equal == 0 => {
+                    sum.point.x.sub(sum.addend.x)
+                }
+                Step::Return if sum.idle == 0 => sum.addend.x.sub(sum.point.x),
+                Step::Return => {
+                    (sum.addend.x.sub(sum.point.x)).select(sum.idle, sum.point.y.double())
+                }
+                Step::Add | Step::Meet => (sum.point.x.sub(sum.addend.x))
                     .select(sum.equal, sum.point.y.double())
                     .select(sum.idle, self.one),
             };
@@ -134,13 +165,36 @@ impl<F: Field> Kernel for Advance<'_, F> {
             let own = inverse.mul(sum.before);
             inverse = inverse.mul(sum.denominator);
             let Points { x, y } = sum.point;
+            if let Step::Meet = self.step {
+                let slope = y.sub(sum.addend.y).mul(own);
+                let meeting = slope.square().sub_two(x, sum.addend.x);
+                sum.addend = Points {
+                    x: meeting,
+                    y: slope,
+                };
+                continue;
+            }
+            if let Step::Return = self.step {
+                let mut slope = y.double().mul(own).add(sum.addend.y).neg();
+                let mut other = sum.addend.x;
+                if sum.idle != 0 {
+                    let square = x.square();
+                    let tangent = square.double_plus(square).mul(own);
+                    slope = slope.select(sum.idle, tangent);
+                    other = other.select(sum.idle, x);
+                }
+                let new_x = slope.square().sub_two(x, other);
+                let new_y = slope.mul(x.sub(new_x)).sub(y);
+                sum.point = Points { x: new_x, y: new_y };
+                continue;
+            }
             let (numerator, other) = match self.step {
                 Step::Double => {
                     let square = x.square();
                     (square.double_plus(square), x)
                 }
                 Step::Add if sum.equal == 0 => (y.sub(sum.addend.y), sum.addend.x),
-                Step::Add => {
+                _ => {
                     let square = x.square();
                     let tangent = square.double_plus(square);
                     let chord = y.sub(sum.addend.y);
@@ -153,7 +207,7 @@ impl<F: Field> Kernel for Advance<'_, F> {
             let new = Points { x: new_x, y: new_y };
             sum.point = match self.step {
                 Step::Double => new,
-                Step::Add => new.select(sum.idle, sum.point),
+                _ => new.select(sum.idle, sum.point),
             };
         }
     }
@@ -177,9 +231,8 @@ struct Multiples<F> {
 
 impl<F: Field> Multiples<F> {
     fn set(&mut self, representative: usize, point: &Points<F>, beta: [F; 2]) {
-        let (x, [y, _]) = F::call(Turn { point, beta });
-        self.x[representative] = x;
-        self.y[representative] = y;
+        self.x[representative] = F::call(Turn { point, beta });
+        self.y[representative] = point.y;
     }
 }
 
@@ -235,8 +288,11 @@ pub(super) fn multiply<F: Field>(
     let mut sums: Vec<Sum<F>> = points
         .iter()
         .map(|point| {
-            let (x, y) = F::call(Turn { point, beta });
-            Points { x: x[1], y: y[1] }
+            let x = F::call(Turn { point, beta });
+            Points {
+                x: x[1],
+                ..point.negative()
+            }
         })
         .zip(points)
         .map(|(addend, point)| Sum {
@@ -266,15 +322,23 @@ pub(super) fn multiply<F: Field>(
         }
     }
     let digits = transpose::<F>(coefficients, points.len());
-    for digits in digits.chunks(points.len()) {
+    for (place, digits) in digits.chunks(points.len()).enumerate() {
         advance(&mut sums, Step::Double);
-        advance(&mut sums, Step::Double);
+        // At first the multiple 2 met can be a digit; from then on none is below 4.
+        if place == 0 {
+            advance(&mut sums, Step::Double);
+        }
         F::call(Pick {
             multiples: &multiples,
             digits,
             sums: &mut sums,
         });
-        advance(&mut sums, Step::Add);
+        if place == 0 {
+            advance(&mut sums, Step::Add);
+        } else {
+            advance(&mut sums, Step::Meet);
+            advance(&mut sums, Step::Return);
+        }
     }
     sums.iter().map(|sum| sum.point).collect()
 }
@@ -296,30 +360,28 @@ fn transpose<F: Field>(coefficients: &[Coefficient], vectors: usize) -> Vec<[Opt
 /// Additions prepared together: as many as the caches hold.
 const ADDED: usize = 512;
 
-/// The sums of so many pairs of points; `None` is the identity.
+/// A point, and whether its negative is meant.
+type Signed<F> = (Point<F>, bool);
+
+/// The sums of so many pairs of points, and which of them are the identity, whatever stands in their place.
 fn add_pairs<F: Field>(
     count: usize,
-    left: impl Fn(usize) -> Point<F>,
-    right: impl Fn(usize) -> Point<F>,
-) -> Vec<Option<Point<F>>> {
+    left: impl Fn(usize) -> Signed<F>,
+    right: impl Fn(usize) -> Signed<F>,
+) -> (Vec<Point<F>>, BTreeSet<usize>) {
     let one = F::one();
-    let mut out = Vec::with_capacity(count);
+    let (mut out, mut identities) = (Vec::with_capacity(count), BTreeSet::new());
     let mut sums: Vec<Sum<F>> = Vec::with_capacity(ADDED.min(count).div_ceil(F::LANES));
     for start in (0..count).step_by(ADDED) {
         let end = count.min(start + ADDED);
         sums.clear();
-        for first in (start..end).step_by(F::LANES) {
-            // Lanes left over repeat the last pair.
-            let place = |lane: usize| (first + lane).min(end - 1);
-            sums.push(Sum {
-                point: Points::pack(|lane| left(place(lane))),
-                addend: Points::pack(|lane| right(place(lane))),
-                idle: 0,
-                equal: 0,
-                denominator: one,
-                before: one,
-            });
-        }
+        F::call(Load {
+            sums: &mut sums,
+            places: (start, end),
+            left: &left,
+            right: &right,
+            one,
+        });
         let step = Step::Add;
         let mut product = F::call(Denominators {
             sums: &mut sums,
@@ -327,8 +389,11 @@ fn add_pairs<F: Field>(
             one,
         });
         if product.zeros() != 0 {
-            for sum in &mut sums {
+            for (i, sum) in sums.iter_mut().enumerate() {
                 F::call(Except(sum));
+                let first = start + i * F::LANES;
+                let lanes = (0..F::LANES).filter(|lane| sum.idle >> lane & 1 == 1);
+                identities.extend(lanes.map(|lane| first + lane).filter(|place| *place < end));
             }
             product = F::call(Denominators {
                 sums: &mut sums,
@@ -342,19 +407,80 @@ fn add_pairs<F: Field>(
             step,
             inverse,
         });
-        for (first, sum) in (start..end).step_by(F::LANES).zip(&sums) {
-            let points = sum.point.unpack();
-            for (lane, point) in points
-                .into_iter()
-                .enumerate()
-                .take(F::LANES.min(end - first))
-            {
-                // What is left out here is a sum of opposite points.
-                out.push((sum.idle >> lane & 1 == 0).then_some(point));
+        F::call(Store {
+            sums: &sums,
+            out: &mut out,
+        });
+        // Lanes left over repeated the last pair.
+        out.truncate(end);
+    }
+    (out, identities)
+}
+
+/// Brings pairs into lanes.
+struct Load<'a, F, L, R> {
+    sums: &'a mut Vec<Sum<F>>,
+    /// From the first to before the second.
+    places: (usize, usize),
+    left: &'a L,
+    right: &'a R,
+    one: F,
+}
+
+impl<F: Field, L: Fn(usize) -> Signed<F>, R: Fn(usize) -> Signed<F>> Kernel for Load<'_, F, L, R> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let (start, end) = self.places;
+        for first in (start..end).step_by(F::LANES) {
+            let place = |lane: usize| (first + lane).min(end - 1);
+            self.sums.push(Sum {
+                point: signed(|lane| (self.left)(place(lane))),
+                addend: signed(|lane| (self.right)(place(lane))),
+                idle: 0,
+                equal: 0,
+                denominator: self.one,
+                before: self.one,
+            });
+        }
+    }
+}
+
+#[inline(always)]
+fn signed<F: Field>(point: impl Fn(usize) -> Signed<F>) -> Points<F> {
+    let x = F::pack(|lane| point(lane).0.x);
+    let y = F::pack(|lane| point(lane).0.y);
+    let mut negative: Mask = 0;
+    for lane in 0..F::LANES {
+        negative |= Mask::from(point(lane).1) << lane;
+    }
+    if negative == 0 {
+        return Points { x, y };
+    }
+    let y = y.select(negative, y.neg());
+    Points { x, y }
+}
+
+/// Takes points out of lanes.
+struct Store<'a, F: Field> {
+    sums: &'a [Sum<F>],
+    out: &'a mut Vec<Point<F>>,
+}
+
+impl<F: Field> Kernel for Store<'_, F> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        for sum in self.sums {
+            let (x, y) = (sum.point.x.unpack(), sum.point.y.unpack());
+            for lane in 0..F::LANES {
+                self.out.push(Point {
+                    x: x[lane],
+                    y: y[lane],
+                });
             }
         }
     }
-    out
 }
 
 /// Finds the lanes where points are equal or opposite.
@@ -372,43 +498,43 @@ impl<F: Field> Kernel for Except<'_, F> {
     }
 }
 
-/// The sum of each group of points, halving all groups at a time; the identity for an empty one.
+/// The sum of each group of points, halving all groups at a time; `None` is the identity, as for an empty group.
 pub(super) fn sums<F: Field, E: Copy>(
     groups: &[Vec<E>],
-    point: impl Fn(E) -> Point<F>,
-) -> Vec<G1Affine> {
+    point: impl Fn(E) -> Signed<F>,
+) -> Vec<Option<Point<F>>> {
     // The first halving reads the points where they are.
     let mut sizes: Vec<usize> = groups.iter().map(Vec::len).collect();
     let flat: Vec<E> = groups.concat();
     let mut points = halve(&mut sizes, |i| point(flat[i]));
     while sizes.iter().any(|size| *size > 1) {
-        points = halve(&mut sizes, |i| points[i]);
+        points = halve(&mut sizes, |i| (points[i], false));
     }
-    let mut points = points.iter();
-    let sum = |size: usize| {
-        let sum = points.by_ref().take(size).next();
-        sum.map_or(G1Affine::identity(), Point::affine)
-    };
+    let mut points = points.into_iter();
+    let sum = |size: usize| points.by_ref().take(size).next();
     sizes.into_iter().map(sum).collect()
 }
 
 /// Adds neighbours in each group of points that lie behind one another.
-fn halve<F: Field>(sizes: &mut [usize], point: impl Fn(usize) -> Point<F>) -> Vec<Point<F>> {
+fn halve<F: Field>(sizes: &mut [usize], point: impl Fn(usize) -> Signed<F>) -> Vec<Point<F>> {
     let mut first = 0;
     let mut left = Vec::new();
     for size in sizes.iter() {
         left.extend((first..first + size - size % 2).step_by(2));
         first += size;
     }
-    let sums = add_pairs(left.len(), |i| point(left[i]), |i| point(left[i] + 1));
-    let mut sums = sums.iter();
+    let (sums, identities) = add_pairs(left.len(), |i| point(left[i]), |i| point(left[i] + 1));
+    let mut sums =
+        (sums.into_iter().enumerate()).map(|(i, sum)| (!identities.contains(&i)).then_some(sum));
     let mut out = Vec::with_capacity(left.len() + sizes.len());
     let mut first = 0;
     for size in sizes {
         let before = out.len();
         out.extend(sums.by_ref().take(*size / 2).flatten());
         if *size % 2 == 1 {
-            out.push(point(first + *size - 1));
+            let (last, negative) = point(first + *size - 1);
+            let negate = |last| Points::<F>::pack(|_| last).negative().unpack()[0];
+            out.push(if negative { negate(last) } else { last });
         }
         first += *size;
         *size = out.len() - before;
@@ -416,17 +542,28 @@ fn halve<F: Field>(sizes: &mut [usize], point: impl Fn(usize) -> Point<F>) -> Ve
     out
 }
 
-/// A point in the forms in which a coefficient's digits use it: turned by the powers of the endomorphism, and negated.
+/// The negative.
+struct Negate<F>(F);
+
+impl<F: Field> Kernel for Negate<F> {
+    type Output = F;
+    #[inline(always)]
+    fn run(self) -> F {
+        self.0.neg()
+    }
+}
+
+/// A point in the forms in which a coefficient's digits use it: turned by the powers of the endomorphism.
 pub(super) struct Turned<F: Field> {
     x: [F::Element; 3],
-    y: [F::Element; 2],
+    y: F::Element,
 }
 
 impl<F: Field> Turned<F> {
-    pub(super) fn form(&self, rotation: usize, negative: bool) -> Point<F> {
+    pub(super) fn form(&self, rotation: usize) -> Point<F> {
         Point {
             x: self.x[rotation],
-            y: self.y[usize::from(negative)],
+            y: self.y,
         }
     }
 }
@@ -436,11 +573,11 @@ pub(super) fn turn<F: Field>(points: &[Points<F>]) -> Vec<Turned<F>> {
     let beta = beta().map(F::splat);
     let mut out = Vec::with_capacity(points.len() * F::LANES);
     for point in points {
-        let (x, y) = F::call(Turn { point, beta });
-        let (x, y) = (x.map(F::unpack), y.map(F::unpack));
+        let x = F::call(Turn { point, beta });
+        let (x, y) = (x.map(unpack), unpack(point.y));
         out.extend((0..F::LANES).map(|lane| Turned {
             x: [x[0][lane], x[1][lane], x[2][lane]],
-            y: [y[0][lane], y[1][lane]],
+            y: y[lane],
         }));
     }
     out
@@ -452,11 +589,11 @@ struct Turn<'a, F> {
 }
 
 impl<F: Field> Kernel for Turn<'_, F> {
-    type Output = ([F; 3], [F; 2]);
+    type Output = [F; 3];
     #[inline(always)]
-    fn run(self) -> ([F; 3], [F; 2]) {
-        let Points { x, y } = *self.point;
-        ([x, x.mul(self.beta[0]), x.mul(self.beta[1])], [y, y.neg()])
+    fn run(self) -> [F; 3] {
+        let x = self.point.x;
+        [x, x.mul(self.beta[0]), x.mul(self.beta[1])]
     }
 }
 
@@ -483,22 +620,36 @@ pub(super) fn sort(point: u32, coefficient: Coefficient, buckets: &mut [Vec<Entr
 }
 
 /// The combination of points from the sums of its groups.
-pub(super) fn assemble(sums: &[G1Affine]) -> G1Projective {
-    let beta: Fq = element(beta()[0]);
-    let mut total = sums
-        .last()
-        .map_or(G1Projective::ZERO, |leading| leading.into_group());
-    for digit in sums.chunks_exact(3) {
+pub(super) fn assemble<F: Field>(buckets: &[Option<Point<F>>]) -> G1Projective {
+    let places = || (0..buckets.len() as u32).zip(buckets);
+    let present: Vec<(u32, Point<F>)> =
+        places().filter_map(|(i, sum)| Some((i, (*sum)?))).collect();
+    let points: Vec<Point<F>> = present.iter().map(|(_, point)| *point).collect();
+    let turned = turn(&vectors(&points));
+    // What each bucket adds to its digit's sum, by its representative: 1, 1 − ω and 2.
+    let mut digits: Vec<Vec<Entry>> = vec![Vec::new(); DIGITS + 1];
+    for (at, (i, _)) in (0..).zip(&present) {
+        let (digit, representative) = (*i as usize / 3, i % 3);
+        digits[digit].push((at, 0, false));
+        match representative {
+            1 => digits[digit].push((at, 1, true)),
+            2 => digits[digit].push((at, 0, false)),
+            _ => {}
+        }
+    }
+    let form =
+        |(i, rotation, negative): Entry| (turned[i as usize].form(rotation.into()), negative);
+    let mut sums = sums(&digits, form).into_iter().rev();
+    // The highest is that of the leading digit.
+    let affine = |sum: Option<Option<Point<F>>>| {
+        let sum = sum.flatten();
+        sum.map_or(G1Affine::identity(), |sum| sum.affine())
+    };
+    let mut total = affine(sums.next()).into_group();
+    for digit in sums.rev() {
         total.double_in_place();
         total.double_in_place();
-        // Representatives 1, 1 − ω and 2.
-        let mut turned = -digit[1];
-        turned.x *= beta;
-        total += digit[0];
-        total += digit[1];
-        total += turned;
-        total += digit[2];
-        total += digit[2];
+        total += affine(Some(digit));
     }
     total
 }
@@ -510,112 +661,92 @@ const WINDOWS: usize = 43;
 /// Multiples kept for each digit: digits are between −31 and 32.
 const MULTIPLES: usize = 1 << (WINDOW - 1);
 
-/// Multiples of fixed points: 86 KiB for each.
+/// Multiples of fixed points, none of them the identity, for each engine that asked for them: by point, window and multiple. In eight lanes 172 KiB for each point.
+#[derive(Default)]
 pub(in crate::verify) struct Tables {
-    /// By point, window and multiple: the coordinates.
-    multiples: Vec<[Integer; 2]>,
+    pub(super) portable: OnceLock<Vec<Point<Portable>>>,
+    #[cfg(target_arch = "x86_64")]
+    pub(super) ifma: OnceLock<Vec<Point<Ifma>>>,
 }
 
 impl Tables {
-    /// Makes the tables of points none of which is the identity.
-    pub(super) fn new<F: Field>(points: &[G1Affine]) -> Self {
-        let mut bases = Vec::with_capacity(points.len() * WINDOWS);
-        for point in points {
-            let mut base = point.into_group();
-            for _ in 0..WINDOWS {
-                bases.push(base);
-                for _ in 0..WINDOW {
-                    base.double_in_place();
-                }
-            }
-        }
-        let bases = G1Projective::normalize_batch(&bases);
-        let mut sums: Vec<Sum<F>> = bases
-            .chunks(F::LANES)
-            .map(|bases| {
-                let point = Points::gather(|lane| *bases.get(lane).unwrap_or(&bases[0]));
-                Sum {
-                    point,
-                    addend: point,
-                    idle: 0,
-                    equal: 0,
-                    denominator: point.x,
-                    before: point.x,
-                }
-            })
-            .collect();
-        let mut multiples = vec![[[0; 4]; 2]; bases.len() * MULTIPLES];
-        for i in 0..MULTIPLES {
-            match i {
-                0 => {}
-                1 => advance(&mut sums, Step::Double),
-                _ => advance(&mut sums, Step::Add),
-            }
-            for (bases, sum) in sums.iter().enumerate() {
-                let (x, y) = (sum.point.x.scatter(), sum.point.y.scatter());
-                for lane in 0..F::LANES {
-                    let base = bases * F::LANES + lane;
-                    if let Some(multiple) = multiples.get_mut(base * MULTIPLES + i) {
-                        *multiple = [x[lane], y[lane]];
-                    }
-                }
-            }
-        }
-        Tables { multiples }
+    /// The multiples, which are made the first time they are asked for.
+    pub(super) fn multiples<F: Field>(
+        &self,
+        points: impl FnOnce() -> Vec<G1Affine>,
+    ) -> &[Point<F>] {
+        F::kept(self).get_or_init(|| multiples(&points()))
     }
+}
 
-    /// The points that add up to a point of the table times a scalar.
-    pub(super) fn terms(&self, point: usize, scalar: Integer, out: &mut Vec<(usize, bool)>) {
-        let mut carry = 0;
-        for window in 0..WINDOWS {
-            let bit = window * WINDOW;
-            let (limb, shift) = (bit / 64, bit % 64);
-            let mut digit = scalar[limb] >> shift;
-            if shift > 64 - WINDOW && limb < 3 {
-                digit |= scalar[limb + 1] << (64 - shift);
-            }
-            let digit = (digit as usize & (2 * MULTIPLES - 1)) + carry;
-            // A digit above 32 is one less than a multiple of 64.
-            let negative = digit > MULTIPLES;
-            carry = usize::from(negative);
-            let multiple = if negative {
-                2 * MULTIPLES - digit
-            } else {
-                digit
-            };
-            if multiple > 0 {
-                out.push((
-                    (point * WINDOWS + window) * MULTIPLES + multiple - 1,
-                    negative,
-                ));
+fn multiples<F: Field>(points: &[G1Affine]) -> Vec<Point<F>> {
+    let mut bases = Vec::with_capacity(points.len() * WINDOWS);
+    for point in points {
+        let mut base = point.into_group();
+        for _ in 0..WINDOWS {
+            bases.push(base);
+            for _ in 0..WINDOW {
+                base.double_in_place();
             }
         }
-        debug_assert_eq!(carry, 0);
     }
+    let bases = G1Projective::normalize_batch(&bases);
+    let mut sums: Vec<Sum<F>> = bases
+        .chunks(F::LANES)
+        .map(|bases| {
+            let point = Points::gather(|lane| *bases.get(lane).unwrap_or(&bases[0]));
+            Sum {
+                point,
+                addend: point,
+                idle: 0,
+                equal: 0,
+                denominator: point.x,
+                before: point.x,
+            }
+        })
+        .collect();
+    let mut by_multiple: Vec<Vec<Point<F>>> = Vec::with_capacity(MULTIPLES);
+    for i in 0..MULTIPLES {
+        match i {
+            0 => {}
+            1 => advance(&mut sums, Step::Double),
+            _ => advance(&mut sums, Step::Add),
+        }
+        let mut out = Vec::with_capacity(sums.len() * F::LANES);
+        F::call(Store {
+            sums: &sums,
+            out: &mut out,
+        });
+        by_multiple.push(out);
+    }
+    (0..bases.len())
+        .flat_map(|base| by_multiple.iter().map(move |points| points[base]))
+        .collect()
+}
 
-    /// The points of terms.
-    pub(super) fn points<F: Field>(&self, terms: &[(usize, bool)]) -> Vec<Point<F>> {
-        let at = |i: usize| {
-            terms
-                .get(i)
-                .or(terms.first())
-                .map_or([[0; 4]; 2], |term| self.multiples[term.0])
+/// Which multiples, and which of them negative, add up to a point of the table times a scalar.
+pub(super) fn terms(point: usize, scalar: Integer, out: &mut Vec<(usize, bool)>) {
+    let mut carry = 0;
+    for window in 0..WINDOWS {
+        let bit = window * WINDOW;
+        let (limb, shift) = (bit / 64, bit % 64);
+        let mut digit = scalar[limb] >> shift;
+        if shift > 64 - WINDOW && limb < 3 {
+            digit |= scalar[limb + 1] << (64 - shift);
+        }
+        let digit = (digit as usize & (2 * MULTIPLES - 1)) + carry;
+        // A digit above 32 is one less than a multiple of 64.
+        let negative = digit > MULTIPLES;
+        carry = usize::from(negative);
+        let multiple = if negative {
+            2 * MULTIPLES - digit
+        } else {
+            digit
         };
-        let mut out = Vec::with_capacity(terms.len());
-        for (first, chunk) in terms
-            .chunks(F::LANES)
-            .enumerate()
-            .map(|(i, chunk)| (i * F::LANES, chunk))
-        {
-            let y = F::gather(|i| at(first + i)[1]);
-            let negative = (chunk.iter().enumerate())
-                .fold(0, |mask, (i, term)| mask | Mask::from(term.1) << i);
-            let points = Points {
-                x: F::gather(|i| at(first + i)[0]),
-                y: y.select(negative, y.neg()),
-            };
-            out.extend(points.unpack().into_iter().take(chunk.len()));
+        if multiple > 0 {
+            let place = (point * WINDOWS + window) * MULTIPLES + multiple - 1;
+            out.push((place, negative));
         }
-        out
     }
+    debug_assert_eq!(carry, 0);
 }

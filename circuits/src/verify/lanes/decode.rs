@@ -4,11 +4,11 @@
 
 use super::{
     curve::Points,
-    field::{Field, Integer, Kernel, MODULUS, Mask},
+    field::{Field, Integer, Kernel, MODULUS, Mask, integer},
     miller::TwistPoints,
     quadratic::Quadratic,
 };
-use crate::evidence::ProofBytes;
+use crate::{evidence::ProofBytes, verify::VerifyError};
 use ark_bn254::{g1, g2};
 use ark_ec::short_weierstrass::SWCurveConfig;
 use ark_ff::PrimeField;
@@ -28,51 +28,77 @@ pub(super) struct Encoded {
     greater: [bool; 3],
 }
 
-/// What becomes of bytes that are not decoded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Undecoded {
-    /// No point.
-    Malformed,
-    /// Rare enough to be left to the single verifier: an identity, or an abscissa on which the square root used here may fail.
-    Odd,
+/// What is known of a proof from its bytes alone, its points' ordinates aside.
+pub(super) struct Read {
+    pub(super) encoded: Encoded,
+    /// What is wrong with it if all the points in it are points of their groups. What it encodes as the identity is replaced by some point, so that
+    /// it costs what others do.
+    pub(super) fault: Option<VerifyError>,
 }
 
 impl Encoded {
-    /// Splits the bytes: flags, and coordinates below p.
-    pub(super) fn read(bytes: &ProofBytes) -> Result<Self, Undecoded> {
+    /// Splits the bytes: flags, and coordinates below p. `None` if they are no points.
+    pub(super) fn read(bytes: &ProofBytes) -> Option<Read> {
         let mut parts = [[0; 32]; 4];
         for (part, chunk) in parts.iter_mut().zip(bytes.0.chunks_exact(32)) {
             part.copy_from_slice(chunk);
         }
         let [mut a, b0, mut b1, mut c] = parts;
+        let mut identity = [false; 3];
         let mut greater = [false; 3];
-        for (last, greater) in [&mut a[31], &mut b1[31], &mut c[31]]
+        for (i, last) in [&mut a[31], &mut b1[31], &mut c[31]]
             .into_iter()
-            .zip(&mut greater)
+            .enumerate()
         {
-            if *last & IDENTITY != 0 {
-                return Err(Undecoded::Odd);
+            (identity[i], greater[i]) = (*last & IDENTITY != 0, *last & GREATER != 0);
+            if identity[i] && greater[i] {
+                return None;
             }
-            *greater = *last & GREATER != 0;
-            *last &= !GREATER;
+            *last &= !(IDENTITY | GREATER);
         }
-        Ok(Encoded {
+        let mut encoded = Encoded {
             a: coordinate(a)?,
             b: [coordinate(b0)?, coordinate(b1)?],
             c: coordinate(c)?,
             greater,
-        })
+        };
+        if identity == [false; 3] {
+            let fault = None;
+            return Some(Read { encoded, fault });
+        }
+        let junk = identity[0] && encoded.a != [0; 4]
+            || identity[1] && encoded.b != [[0; 4]; 2]
+            || identity[2] && encoded.c != [0; 4];
+        let fault = Some(if junk {
+            VerifyError::ProofNotCanonical
+        } else {
+            VerifyError::ProofIdentity
+        });
+        let (g1, g2) = (
+            g1::G1_GENERATOR_X,
+            [g2::G2_GENERATOR_X_C0, g2::G2_GENERATOR_X_C1],
+        );
+        if identity[0] {
+            encoded.a = integer(g1);
+        }
+        if identity[1] {
+            encoded.b = g2.map(integer);
+        }
+        if identity[2] {
+            encoded.c = integer(g1);
+        }
+        Some(Read { encoded, fault })
     }
 }
 
 /// A little-endian integer below p.
-fn coordinate(bytes: [u8; 32]) -> Result<Integer, Undecoded> {
+fn coordinate(bytes: [u8; 32]) -> Option<Integer> {
     let mut limbs = [0; 4];
     for (limb, chunk) in limbs.iter_mut().zip(bytes.chunks_exact(8)) {
-        *limb = u64::from_le_bytes(chunk.try_into().map_err(|_| Undecoded::Malformed)?);
+        *limb = u64::from_le_bytes(chunk.try_into().ok()?);
     }
     let below = limbs.iter().rev().lt(MODULUS.iter().rev());
-    below.then_some(limbs).ok_or(Undecoded::Malformed)
+    below.then_some(limbs)
 }
 
 /// Decoded proofs, one per lane.
@@ -82,20 +108,52 @@ pub(super) struct Decoded<F> {
     pub(super) c: Points<F>,
     /// Lanes with three points on their curves. The other lanes hold nothing of use.
     pub(super) sound: Mask,
-    /// Lanes that are not sound, but might have been had the square root been another.
-    pub(super) odd: Mask,
 }
 
-/// Finds the ordinates of as many proofs as there are lanes; the last is repeated if they are fewer.
-pub(super) fn decode<F: Field>(proofs: &[Encoded], constants: &Constants<F>) -> Option<Decoded<F>> {
-    let last = proofs.last()?;
-    let of = |lane: usize| proofs.get(lane).unwrap_or(last);
+/// Finds the ordinates of proofs. The last lanes repeat a proof if there is none for them.
+pub(super) fn decode<F: Field>(proofs: &[Encoded], constants: &Constants<F>) -> Vec<Decoded<F>> {
+    let mut out = Vec::with_capacity(proofs.len().div_ceil(F::LANES));
+    // Two by two, so that neither waits for its own last product.
+    for proofs in proofs.chunks(2 * F::LANES) {
+        let vectors: Vec<&[Encoded]> = proofs.chunks(F::LANES).collect();
+        let x = |i: usize| abscissae::<F>(vectors[i]);
+        if vectors.len() == 2 {
+            let x = [x(0), x(1)];
+            let (y, square) = F::call(TwistRoots { x: &x, constants });
+            for i in 0..2 {
+                out.push(finish(vectors[i], constants, x[i], (y[i], square[i])));
+            }
+        } else {
+            let x = [x(0)];
+            let ([y], [square]) = F::call(TwistRoots { x: &x, constants });
+            out.push(finish(vectors[0], constants, x[0], (y, square)));
+        }
+    }
+    out
+}
+
+/// The proof in a lane.
+fn of(proofs: &[Encoded], lane: usize) -> &Encoded {
+    proofs.get(lane).unwrap_or(&proofs[0])
+}
+
+fn abscissae<F: Field>(proofs: &[Encoded]) -> Quadratic<F> {
+    Quadratic {
+        c0: F::gather(|i| of(proofs, i).b[0]),
+        c1: F::gather(|i| of(proofs, i).b[1]),
+    }
+}
+
+/// The points, given the abscissae of B, and its ordinates up to sign where they exist.
+fn finish<F: Field>(
+    proofs: &[Encoded],
+    constants: &Constants<F>,
+    bx: Quadratic<F>,
+    (by, twist): (Quadratic<F>, Mask),
+) -> Decoded<F> {
+    let of = |lane: usize| of(proofs, lane);
     let ax = F::gather(|i| of(i).a);
     let cx = F::gather(|i| of(i).c);
-    let bx = Quadratic {
-        c0: F::gather(|i| of(i).b[0]),
-        c1: F::gather(|i| of(i).b[1]),
-    };
     let (mut y, squares) = F::call(Roots {
         x: [ax, cx],
         constants,
@@ -105,7 +163,6 @@ pub(super) fn decode<F: Field>(proofs: &[Encoded], constants: &Constants<F>) -> 
         let wrong = mask::<F>(|i| is_greater(&found[i]) != of(i).greater[place]);
         *y = y.select(wrong, y.neg());
     }
-    let (by, twist) = F::call(TwistRoot { x: &bx, constants });
     let found = by.scatter();
     let wrong = mask::<F>(|i| {
         let [c0, c1] = &found[i];
@@ -117,16 +174,15 @@ pub(super) fn decode<F: Field>(proofs: &[Encoded], constants: &Constants<F>) -> 
         greater != of(i).greater[1]
     });
     let [ay, cy] = y;
-    Some(Decoded {
+    Decoded {
         a: Points { x: ax, y: ay },
         b: TwistPoints {
             x: bx,
             y: by.select(wrong, &by.neg()),
         },
         c: Points { x: cx, y: cy },
-        sound: squares & twist.square,
-        odd: squares & !twist.square & twist.odd,
-    })
+        sound: squares & twist,
+    }
 }
 
 fn mask<F: Field>(bit: impl Fn(usize) -> bool) -> Mask {
@@ -266,41 +322,42 @@ impl<F: Field> Kernel for Roots<'_, F> {
     }
 }
 
-/// Ordinates on the twist.
-struct TwistRoot<'a, F> {
-    x: &'a Quadratic<F>,
+/// Ordinates on the twist, and the lanes where they exist.
+struct TwistRoots<'a, F, const N: usize> {
+    x: &'a [Quadratic<F>; N],
     constants: &'a Constants<F>,
 }
 
-struct TwistFound {
-    /// Lanes where the ordinate exists.
-    square: Mask,
-    /// Lanes where it might, had the method not divided by zero.
-    odd: Mask,
-}
-
-impl<F: Field> Kernel for TwistRoot<'_, F> {
-    type Output = (Quadratic<F>, TwistFound);
-    /// The complex method: for a = a0 + a1 u with norm n, one of δ = (a0 ± √n) / 2 is a square, and the root is √δ + a1 / (2√δ) u. With
-    /// t = δ^((p − 3)/4) and r = tδ, r² is δ or −δ. In the first case 1/r = t; in the second 1/r = −t, and the root is a1/(2r) + ru.
+impl<F: Field, const N: usize> Kernel for TwistRoots<'_, F, N> {
+    type Output = ([Quadratic<F>; N], [Mask; N]);
+    /// The complex method: for a = a0 + a1 u with norm n, one of δ = (a0 ± √n) / 2 is a square or minus one, and the root is √δ + a1 / (2√δ) u. With
+    /// t = δ^((p − 3)/4) and r = tδ, r² is δ or −δ. In the first case 1/r = t; in the second 1/r = −t, and the root is a1/(2r) + ru. Where a1 = 0, δ is a0.
     #[inline(always)]
-    fn run(self) -> (Quadratic<F>, TwistFound) {
-        let a = self.x.square().mul(self.x).add(&self.constants.twist_b);
-        let norm = a.norm();
-        let [t] = power([norm], self.constants);
-        let delta = t.mul(norm).add(a.c0).mul(self.constants.half);
-        let [t] = power([delta], self.constants);
-        let r = t.mul(delta);
-        let other = a.c1.mul(self.constants.half).mul(t);
-        let first = r.square().equals(delta);
-        let root = Quadratic {
-            c0: other.neg().select(first, r),
-            c1: r.select(first, other),
-        };
-        let found = TwistFound {
-            square: root.square().equals(&a),
-            odd: a.c1.zeros(),
-        };
-        (root, found)
+    fn run(self) -> ([Quadratic<F>; N], [Mask; N]) {
+        let (mut a, mut roots) = (*self.x, *self.x);
+        let mut deltas = [self.constants.one; N];
+        for i in 0..N {
+            a[i] = a[i].square().mul(&a[i]).add(&self.constants.twist_b);
+            deltas[i] = a[i].norm();
+        }
+        let powers = power(deltas, self.constants);
+        for i in 0..N {
+            let root = powers[i].mul(deltas[i]);
+            let delta = root.add(a[i].c0).mul(self.constants.half);
+            deltas[i] = delta.select(a[i].c1.zeros(), a[i].c0);
+        }
+        let powers = power(deltas, self.constants);
+        let mut squares = [0; N];
+        for i in 0..N {
+            let r = powers[i].mul(deltas[i]);
+            let other = a[i].c1.mul(self.constants.half).mul(powers[i]);
+            let first = r.square().equals(deltas[i]);
+            roots[i] = Quadratic {
+                c0: other.neg().select(first, r),
+                c1: r.select(first, other),
+            };
+            squares[i] = roots[i].square().equals(&a[i]);
+        }
+        (roots, squares)
     }
 }

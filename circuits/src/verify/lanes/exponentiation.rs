@@ -16,9 +16,13 @@ use ark_ff::Field as _;
 impl<F: Field> Dodecic<F> {
     /// The lanes whose final exponentiation is 1; no lane may be zero.
     pub(super) fn ones(&self) -> Mask {
-        let out = self.final_exponentiation();
-        let mut ones = out.even[0].equals(&Quadratic::one());
-        for part in out.even.iter().skip(1).chain(&out.odd) {
+        self.final_exponentiation().is_unit()
+    }
+
+    /// The lanes that are 1.
+    pub(super) fn is_unit(&self) -> Mask {
+        let mut ones = self.even[0].equals(&Quadratic::one());
+        for part in self.even.iter().skip(1).chain(&self.odd) {
             ones &= part.zeros();
         }
         ones

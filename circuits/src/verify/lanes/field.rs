@@ -13,8 +13,10 @@
 //! - **wide** ([`Field::Wide`]): a sum of products on its way to [`reduce`](Field::reduce). Counting a product of settled values as 1, of a loose and a
 //!   settled one as 2, of two loose ones as 4: what is added may come to [`WIDE_PLUS`], what is subtracted to [`WIDE_MINUS`].
 
+use super::curve::{Point, Tables};
 use ark_bn254::{Fq, FqConfig};
 use ark_ff::{BigInt, MontConfig, PrimeField as _};
+use std::{marker::PhantomData, sync::OnceLock};
 
 // The two bounds are what tests try, and what comments of callers count up to.
 /// Products of settled values that may be added up in one wide value.
@@ -61,10 +63,12 @@ pub(super) trait Field: Copy + Send + Sync + 'static {
     fn gather(lane: impl Fn(usize) -> Integer) -> Self;
     /// The integer, below p, of each lane; zero for lanes there are none of.
     fn scatter(self) -> [Integer; MAX_LANES];
-    /// A value from the element of each lane.
+    /// A value from the element of each lane. Within a [`Kernel`]; elsewhere see [`pack`].
     fn pack(lane: impl Fn(usize) -> Self::Element) -> Self;
-    /// The element of each lane, repeated for lanes there are none of.
+    /// The element of each lane, repeated for lanes there are none of. Within a [`Kernel`]; elsewhere see [`unpack`].
     fn unpack(self) -> [Self::Element; MAX_LANES];
+    /// Where tables keep multiples as lanes of this field hold them.
+    fn kept(tables: &Tables) -> &OnceLock<Vec<Point<Self>>>;
     /// The integer, below p, of the first lane.
     fn first(self) -> Integer {
         self.scatter()[0]
@@ -160,6 +164,36 @@ pub(super) fn element(integer: Integer) -> Fq {
 /// A value from one arkworks element per lane.
 pub(super) fn gather<F: Field>(lane: impl Fn(usize) -> Fq) -> F {
     F::gather(|i| integer(lane(i)))
+}
+
+/// [`Field::pack`], as a function of its own.
+pub(super) fn pack<F: Field>(lane: impl Fn(usize) -> F::Element) -> F {
+    F::call(Pack(lane, PhantomData))
+}
+
+struct Pack<L, F>(L, PhantomData<F>);
+
+impl<F: Field, L: Fn(usize) -> F::Element> Kernel for Pack<L, F> {
+    type Output = F;
+    #[inline(always)]
+    fn run(self) -> F {
+        F::pack(self.0)
+    }
+}
+
+/// [`Field::unpack`], as a function of its own.
+pub(super) fn unpack<F: Field>(value: F) -> [F::Element; MAX_LANES] {
+    F::call(Unpack(value))
+}
+
+struct Unpack<F>(F);
+
+impl<F: Field> Kernel for Unpack<F> {
+    type Output = [F::Element; MAX_LANES];
+    #[inline(always)]
+    fn run(self) -> [F::Element; MAX_LANES] {
+        self.0.unpack()
+    }
 }
 
 /// The lowest `n` lanes.

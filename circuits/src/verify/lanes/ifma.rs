@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | settled | 0 ≤ a ≤ 4p | 0 ≤ limb < 2^52 |
 //! | loose | 0 ≤ a ≤ 8p; up to three times as much within a product of the extension | the same |
-//! | wide | −Rp ≤ a < 2Rp: five products of settled values subtracted, ten added | signed, below 2^62 in magnitude |
+//! | wide | −Rp ≤ a < 7Rp/4: five products of settled values subtracted, nine added | signed, below 2^62 in magnitude |
 //!
 //! A limb of a product is at most five low and five high halves, below 2^55.4; so a wide value may be made of eighty products in any signs before a limb
 //! overflows, which [`WIDE_PLUS`](super::field::WIDE_PLUS) and its kin keep far from. Values that grew are settled by a table of multiples of p indexed by their highest bits.
@@ -18,8 +18,11 @@
 
 #![allow(unsafe_code)]
 
-use super::field::{Field, Integer, Kernel, MAX_LANES, MODULUS, Mask, NEGATIVE_INVERSE};
-use std::arch::x86_64::*;
+use super::{
+    curve::{Point, Tables},
+    field::{Field, Integer, Kernel, MAX_LANES, MODULUS, Mask, NEGATIVE_INVERSE},
+};
+use std::{arch::x86_64::*, sync::OnceLock};
 
 type V = __m512i;
 
@@ -27,16 +30,19 @@ type V = __m512i;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ifma([V; 5]);
 
-/// The limbs of one lane: only ever taken out of an [`Ifma`].
+/// The limbs of one lane, as a vector in memory: only ever taken out of an [`Ifma`].
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Lane([u64; 5]);
+#[repr(align(64))]
+pub(super) struct Lane([u64; 8]);
 
 const BITS: u32 = 52;
 const LIMB: u64 = (1 << BITS) - 1;
 /// p in limbs.
 const P: [u64; 5] = split(MODULUS);
 /// −1/p modulo 2^52.
-const INVERSE: u64 = NEGATIVE_INVERSE & LIMB;
+const FACTOR: u64 = NEGATIVE_INVERSE & LIMB;
+/// (FACTOR · p + 1) / 2^52.
+const SHIFTED: [u64; 5] = shifted();
 /// R² modulo p, which brings an integer into Montgomery form.
 const R2: [u64; 5] = power_of_two(520);
 /// The step of the table, as a shift of the highest limb: 2^(4·52 + 47) = 2.65p.
@@ -96,6 +102,23 @@ const fn times(k: u64) -> [u64; 5] {
         carry = limb >> BITS;
         i += 1;
     }
+    out
+}
+
+const fn shifted() -> [u64; 5] {
+    assert!(FACTOR < 1 << (BITS - 2), "what reduction adds is below p/4");
+    let mut out = [0; 5];
+    let mut carry = 1;
+    let mut i = 0;
+    while i < 5 {
+        let limb = P[i] as u128 * FACTOR as u128 + carry;
+        if i > 0 {
+            out[i - 1] = limb as u64 & LIMB;
+        }
+        carry = limb >> BITS;
+        i += 1;
+    }
+    out[4] = carry as u64;
     out
 }
 
@@ -194,7 +217,37 @@ instructions! {
     pick(index: V, first: V, second: V) -> V = _mm512_permutex2var_epi64(first, index, second);
     blend(mask: u8, a: V, b: V) -> V = _mm512_mask_blend_epi64(mask, a, b);
     permute(index: V, a: V) -> V = _mm512_permutexvar_epi64(index, a);
+    evens(a: V, b: V) -> V = _mm512_unpacklo_epi64(a, b);
+    odds(a: V, b: V) -> V = _mm512_unpackhi_epi64(a, b);
+    even_pairs(a: V, b: V) -> V = _mm512_shuffle_i64x2::<0x88>(a, b);
+    odd_pairs(a: V, b: V) -> V = _mm512_shuffle_i64x2::<0xdd>(a, b);
     equal(a: V, b: V) -> u8 = _mm512_cmpeq_epi64_mask(a, b);
+}
+
+/// Rows to columns, of eight by eight words: pairs of words, then pairs of pairs, then halves change places.
+#[inline(always)]
+fn transpose(rows: [V; 8]) -> [V; 8] {
+    let mut out = [splat(0); 8];
+    for odd in 0..2 {
+        let mut pairs = [splat(0); 4];
+        for i in 0..4 {
+            let (a, b) = (rows[2 * i], rows[2 * i + 1]);
+            pairs[i] = if odd == 0 { evens(a, b) } else { odds(a, b) };
+        }
+        for i in 0..2 {
+            let (first, second) = if i == 0 {
+                (
+                    even_pairs(pairs[0], pairs[1]),
+                    even_pairs(pairs[2], pairs[3]),
+                )
+            } else {
+                (odd_pairs(pairs[0], pairs[1]), odd_pairs(pairs[2], pairs[3]))
+            };
+            out[2 * i + odd] = even_pairs(first, second);
+            out[2 * i + odd + 4] = odd_pairs(first, second);
+        }
+    }
+    out
 }
 
 /// An array of the expression for every limb. Arrays of vectors are built and read like this and not by closures and iterators, which are functions of their
@@ -253,20 +306,32 @@ fn settle_far(limbs: [V; 5]) -> Ifma {
     checked(carry(limbs), 4)
 }
 
-/// Montgomery's reduction, limb by limb, to a/R plus less than p in signed limbs. A limb plus the low half of its multiple of p is divisible by 2^52, so what it
-/// carries is the limb divided by 2^52 and rounded up, and that half need not be computed.
+/// Montgomery's reduction, limb by limb, to a/R plus less than 5p/4 in signed limbs.
+///
+/// The first four limbs are cleared by multiples of FACTOR · p = 2^52 · SHIFTED − 1, of which the limb itself says how many: so that one limb waits for another
+/// for a single product. They add less than FACTOR/2^52 · p, which is below p/4. The fifth needs a product to know its multiple of p. With the low half of
+/// that it is divisible by 2^52, so what it carries is the limb divided by 2^52 and rounded up, and that half need not be computed.
 #[inline(always)]
 fn montgomery(mut wide: [V; 10]) -> [V; 5] {
-    let (zero, mask, inverse, p) = (splat(0), splat(LIMB), splat(INVERSE), multiple::<1>());
-    for i in 0..5 {
-        let factor = low(zero, wide[i], inverse);
-        wide[i + 1] = add(wide[i + 1], shift_limb(add(wide[i], mask)));
-        for j in 1..5 {
-            wide[i + j] = low(wide[i + j], factor, p[j]);
-        }
+    let shifted = limbs!(I => splat(SHIFTED[I]));
+    for i in 0..4 {
+        let limb = wide[i];
         for j in 0..5 {
-            wide[i + j + 1] = high(wide[i + j + 1], factor, p[j]);
+            wide[i + j + 1] = low(wide[i + j + 1], limb, shifted[j]);
         }
+        wide[i + 1] = add(wide[i + 1], shift_limb(limb));
+        for j in 0..5 {
+            wide[i + j + 2] = high(wide[i + j + 2], limb, shifted[j]);
+        }
+    }
+    let p = multiple::<1>();
+    let factor = low(splat(0), wide[4], splat(FACTOR));
+    wide[5] = add(wide[5], shift_limb(add(wide[4], splat(LIMB))));
+    for j in 1..5 {
+        wide[j + 4] = low(wide[j + 4], factor, p[j]);
+    }
+    for j in 0..5 {
+        wide[j + 5] = high(wide[j + 5], factor, p[j]);
     }
     limbs!(I => wide[I + 5])
 }
@@ -359,20 +424,30 @@ impl Field for Ifma {
 
     #[inline(always)]
     fn pack(lane: impl Fn(usize) -> Lane) -> Self {
-        let mut limbs = [[0; 8]; 5];
+        let mut rows = [splat(0); 8];
         for i in 0..8 {
-            let Lane(value) = lane(i);
-            for j in 0..5 {
-                limbs[j][i] = value[j];
-            }
+            rows[i] = load(lane(i).0);
         }
-        Ifma(limbs!(I => load(limbs[I])))
+        let columns = transpose(rows);
+        Ifma(limbs!(I => columns[I]))
     }
 
     #[inline(always)]
     fn unpack(self) -> [Lane; MAX_LANES] {
-        let limbs = limbs!(I => store(self.0[I]));
-        std::array::from_fn(|i| Lane(limbs!(I => limbs[I][i])))
+        let mut columns = [splat(0); 8];
+        for i in 0..5 {
+            columns[i] = self.0[i];
+        }
+        let rows = transpose(columns);
+        let mut lanes = [Lane([0; 8]); MAX_LANES];
+        for i in 0..8 {
+            lanes[i] = Lane(store(rows[i]));
+        }
+        lanes
+    }
+
+    fn kept(tables: &Tables) -> &OnceLock<Vec<Point<Self>>> {
+        &tables.ifma
     }
 
     #[inline(always)]

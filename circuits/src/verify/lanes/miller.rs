@@ -16,7 +16,7 @@
 
 use super::{
     curve::Points,
-    field::{Field, Kernel, Mask, invert},
+    field::{Field, Kernel, Mask, invert, pack, unpack},
     quadratic::Quadratic,
     tower::{Dodecic, Line},
 };
@@ -54,18 +54,20 @@ impl<F: Field> TwistPoints<F> {
     }
 
     pub(super) fn pack(lane: impl Fn(usize) -> TwistPoint<F>) -> Self {
-        let pack = |part: &dyn Fn(usize) -> [F::Element; 2]| Quadratic {
-            c0: F::pack(|i| part(i)[0]),
-            c1: F::pack(|i| part(i)[1]),
-        };
         TwistPoints {
-            x: pack(&|i| lane(i).x),
-            y: pack(&|i| lane(i).y),
+            x: Quadratic {
+                c0: pack(|i| lane(i).x[0]),
+                c1: pack(|i| lane(i).x[1]),
+            },
+            y: Quadratic {
+                c0: pack(|i| lane(i).y[0]),
+                c1: pack(|i| lane(i).y[1]),
+            },
         }
     }
 
     pub(super) fn unpack(&self) -> [TwistPoint<F>; 8] {
-        let parts = [self.x.c0, self.x.c1, self.y.c0, self.y.c1].map(F::unpack);
+        let parts = [self.x.c0, self.x.c1, self.y.c0, self.y.c1].map(unpack);
         std::array::from_fn(|i| TwistPoint {
             x: [parts[0][i], parts[1][i]],
             y: [parts[2][i], parts[3][i]],
@@ -335,31 +337,22 @@ impl<F: Field> Walk<F> {
         }
     }
 
-    /// Moves T along the line of this slope, and gives the line.
+    /// The line, as its lanes that count have it; in others, 1.
     #[inline(always)]
-    fn advance(&mut self, step: Step, slope: Quadratic<F>) -> Line<F> {
-        let TwistPoints { x, y } = self.t;
-        let other = match step {
-            Step::Double => x,
-            Step::Add | Step::Subtract => self.q.x,
-        };
-        let new_x = slope.square().sub_two(&x, &other);
-        let offset = slope.mul(&x).sub(&y);
-        self.t = TwistPoints {
-            x: new_x,
-            y: offset.sub(&slope.mul(&new_x)),
-        };
-        let offset = offset.mul_base(self.scale);
+    fn line(&self, slope: &Quadratic<F>, offset: &Quadratic<F>) -> Line<F> {
         if self.live == F::ALL {
-            return Line { slope, offset };
+            return Line {
+                slope: *slope,
+                offset: *offset,
+            };
         }
         let none = Quadratic {
             c0: slope.c0.sub(slope.c0),
             c1: slope.c0.sub(slope.c0),
         };
         Line {
-            slope: none.select(self.live, &slope),
-            offset: none.select(self.live, &offset),
+            slope: none.select(self.live, slope),
+            offset: none.select(self.live, offset),
         }
     }
 }
@@ -397,14 +390,56 @@ impl<F: Field> Kernel for Advance<'_, F> {
     type Output = ();
     #[inline(always)]
     fn run(self) {
-        let mut inverse = self.inverse;
-        for walk in self.walks.iter_mut().rev() {
-            let own = inverse.mul(walk.before);
-            inverse = inverse.mul(walk.norm);
-            let denominator = walk.denominator(self.step).conjugate().mul_base(own);
-            let slope = walk.numerator(self.step).mul(&denominator);
-            let line = walk.advance(self.step, slope);
-            self.products[walk.group].mul_line(&line);
+        let (mut inverse, step, products) = (self.inverse, self.step, self.products);
+        let (first, pairs) = self.walks.as_rchunks_mut::<2>();
+        for pair in pairs.iter_mut().rev() {
+            inverse = advance(pair, inverse, step, products);
+        }
+        if let [walk] = first {
+            advance(std::array::from_mut(walk), inverse, step, products);
         }
     }
+}
+
+/// Moves each T along its line, and multiplies the line into the product of its group. Walks that wait for nothing of each other go along together, for a product
+/// takes longer than the processor looks ahead. Takes and gives the inverse of the product of all norms up to and before these.
+#[inline(always)]
+fn advance<F: Field, const N: usize>(
+    walks: &mut [Walk<F>; N],
+    mut inverse: F,
+    step: Step,
+    products: &mut [Dodecic<F>],
+) -> F {
+    let mut slopes = [walks[0].t.x; N];
+    for i in (0..N).rev() {
+        let own = inverse.mul(walks[i].before);
+        inverse = inverse.mul(walks[i].norm);
+        slopes[i] = walks[i].denominator(step).conjugate().mul_base(own);
+    }
+    for i in 0..N {
+        slopes[i] = walks[i].numerator(step).mul(&slopes[i]);
+    }
+    let (mut abscissae, mut offsets) = (slopes, slopes);
+    for i in 0..N {
+        let TwistPoints { x, y } = &walks[i].t;
+        abscissae[i] = slopes[i].square();
+        offsets[i] = slopes[i].mul(x).sub(y);
+    }
+    for i in 0..N {
+        let x = walks[i].t.x;
+        let other = match step {
+            Step::Double => x,
+            Step::Add | Step::Subtract => walks[i].q.x,
+        };
+        walks[i].t.x = abscissae[i].sub_two(&x, &other);
+    }
+    for i in 0..N {
+        walks[i].t.y = offsets[i].sub(&slopes[i].mul(&walks[i].t.x));
+        offsets[i] = offsets[i].mul_base(walks[i].scale);
+    }
+    for i in 0..N {
+        let line = walks[i].line(&slopes[i], &offsets[i]);
+        products[walks[i].group].mul_line(&line);
+    }
+    inverse
 }

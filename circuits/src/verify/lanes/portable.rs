@@ -3,9 +3,13 @@
 //! Montgomery form with R = 2^256, as in arkworks. Settled values are below p, loose ones below 2p, wide ones below pR (5.29 p², so that a product of two
 //! loose values fits; sums wrap around modulo pR). So one conditional subtraction ends every operation.
 
-use super::field::{Field, Integer, Kernel, MAX_LANES, MODULUS, Mask, NEGATIVE_INVERSE};
+use super::{
+    curve::{Point, Tables},
+    field::{Field, Integer, Kernel, MAX_LANES, MODULUS, Mask, NEGATIVE_INVERSE},
+};
 use ark_bn254::FqConfig;
 use ark_ff::MontConfig;
+use std::sync::OnceLock;
 
 /// One element.
 #[derive(Clone, Copy, Debug)]
@@ -119,6 +123,10 @@ impl Field for Portable {
     #[inline(always)]
     fn unpack(self) -> [Portable; MAX_LANES] {
         [self; MAX_LANES]
+    }
+
+    fn kept(tables: &Tables) -> &OnceLock<Vec<Point<Self>>> {
+        &tables.portable
     }
 
     #[inline(always)]

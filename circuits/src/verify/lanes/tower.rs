@@ -1,7 +1,7 @@
 //! The field of the pairing's values, Fq12 = Fq6\[w\] / (w² − v) over Fq6 = Fq2\[v\] / (v³ − ξ), ξ = 9 + u, in lanes.
 
 use super::{
-    field::{Field, Kernel, MAX_LANES},
+    field::{Field, Kernel, MAX_LANES, pack, unpack},
     quadratic::Quadratic,
 };
 #[cfg(test)]
@@ -73,8 +73,8 @@ impl<F: Field> Dodecic<F> {
     /// A value from that of each lane.
     pub(super) fn pack(lane: impl Fn(usize) -> DodecicLane<F>) -> Self {
         let part = |i: usize| Quadratic {
-            c0: F::pack(|l| lane(l).0[2 * i]),
-            c1: F::pack(|l| lane(l).0[2 * i + 1]),
+            c0: pack(|l| lane(l).0[2 * i]),
+            c1: pack(|l| lane(l).0[2 * i + 1]),
         };
         Dodecic {
             even: [part(0), part(1), part(2)],
@@ -87,11 +87,11 @@ impl<F: Field> Dodecic<F> {
         let [a, b, c] = self
             .even
             .each_ref()
-            .map(|part| [part.c0.unpack(), part.c1.unpack()]);
+            .map(|part| [unpack(part.c0), unpack(part.c1)]);
         let [d, e, f] = self
             .odd
             .each_ref()
-            .map(|part| [part.c0.unpack(), part.c1.unpack()]);
+            .map(|part| [unpack(part.c0), unpack(part.c1)]);
         let parts = [a, b, c, d, e, f];
         std::array::from_fn(|lane| DodecicLane(std::array::from_fn(|i| parts[i / 2][i % 2][lane])))
     }
