@@ -5,11 +5,11 @@ use crate::{
     credential::Credential,
     evidence::ProofBytes,
     keys::{ProvingKey, rng},
-    prove::{ProveError, create, values},
+    prove::{Assigned, ProveError},
     registry::MerklePath,
     statement::Statement,
     verify::{
-        VerifyError,
+        Engine, VerifyError,
         single::{parse_proof, proof_bytes},
     },
 };
@@ -28,8 +28,8 @@ pub fn forge(
     statement: &Statement,
     seed: [u8; 32],
 ) -> Result<ProofBytes, ProveError> {
-    let z = values(key, credential, path, statement)?;
-    create(key, credential, statement, &z, seed)
+    let engine = Engine::chosen().map_err(|e| ProveError::Prover(e.to_string()))?;
+    Assigned::unchecked(key, credential, path, statement, seed)?.create(engine, true)
 }
 
 /// Another valid proof of the same statement, made without knowing the witness (THREATS T3). This is why bids are not identified by their proofs.

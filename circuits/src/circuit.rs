@@ -26,7 +26,7 @@ use crate::{
     gadgets::{mask, merkle, range},
     packing::{AMOUNT_BITS, MASK_BITS, pack_constrained},
     poseidon,
-    r1cs::{Assignment, Builder, Num, Shape},
+    r1cs::{Assignment, Builder, Factors, Num, Shape},
     registry::{DEPTH, MerklePath, side},
     schema::{Claim, ClaimSchema, Rule},
     statement::{PREFIX_INPUTS, type_tag},
@@ -106,16 +106,16 @@ pub(crate) fn shape(capability: &dyn Capability) -> Shape {
     b.finish().0
 }
 
-/// The values of the circuit's variables, of which there should be `variables`.
+/// The values of the variables and rows of the circuit, of which there should be as many as `shape` has.
 pub(crate) fn assignment(
     capability: &dyn Capability,
     inputs: &[FieldBytes],
     witness: &Witness,
-    variables: usize,
-) -> Assignment {
-    let mut b = Builder::valuing(variables);
+    shape: &Shape,
+) -> (Assignment, Factors) {
+    let mut b = Builder::valuing(shape.variables, shape.constraints());
     synthesise(capability, inputs, witness, &mut b);
-    b.finish().1
+    b.values()
 }
 
 /// Writes the constraints and computes the values. Inputs and witness must have the type's lengths; inputs that are not

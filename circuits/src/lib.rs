@@ -37,7 +37,7 @@
 //! - `unsafe` is denied, but for the instructions of one processor extension, in one module of `verify`.
 //! - No arkworks type is public, so the curve arithmetic is instantiated here and nowhere else.
 //! - Pure: no clock, no sockets, no hidden randomness. Seeds come in; the same seed gives the same proof.
-//! - Witness data is wiped when dropped, where this crate owns it, and never logged. (arkworks' own intermediate vectors are not wiped.)
+//! - Witness data is wiped when dropped, where this crate owns it, and never logged. (Sums of points that it weighs are not wiped.)
 //!
 //! # Not here
 //!
@@ -60,6 +60,7 @@ pub mod names;
 mod packing;
 mod poseidon;
 pub mod prove;
+mod prover;
 pub mod r1cs;
 pub mod registry;
 pub mod schema;

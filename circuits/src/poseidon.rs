@@ -14,14 +14,24 @@ use std::sync::OnceLock;
 /// Most inputs of one permutation for which `light-poseidon` carries constants.
 pub(crate) const MAX_INPUTS: usize = 12;
 
+/// What a permutation of one width is made of.
+struct Parameters {
+    rounds: PoseidonParameters<Fr>,
+    /// Of the matrix's first coefficient: none of it is zero.
+    inverse: Fr,
+}
+
 /// The parameters for `inputs` inputs, parsed once: parsing costs more than a hash.
 #[allow(clippy::expect_used, clippy::indexing_slicing)] // 1..=MAX_INPUTS by construction of every caller
-fn parameters(inputs: usize) -> &'static PoseidonParameters<Fr> {
-    static CACHE: [OnceLock<PoseidonParameters<Fr>>; MAX_INPUTS + 1] =
+fn parameters(inputs: usize) -> &'static Parameters {
+    static CACHE: [OnceLock<Parameters>; MAX_INPUTS + 1] =
         [const { OnceLock::new() }; MAX_INPUTS + 1];
     debug_assert!((1..=MAX_INPUTS).contains(&inputs));
     CACHE[inputs].get_or_init(|| {
-        get_poseidon_parameters::<Fr>(inputs as u8 + 1).expect("constants exist for this width")
+        let rounds = get_poseidon_parameters::<Fr>(inputs as u8 + 1)
+            .expect("constants exist for this width");
+        let inverse = rounds.mds[0][0].inverse().expect("no zero in the matrix");
+        Parameters { rounds, inverse }
     })
 }
 
@@ -37,7 +47,7 @@ pub(crate) fn hash<const N: usize>(inputs: [Fr; N]) -> Fr {
 }
 
 fn permute(inputs: &[Fr]) -> Fr {
-    let p = parameters(inputs.len());
+    let p = &parameters(inputs.len()).rounds;
     let mut state = vec![Fr::ZERO];
     state.extend_from_slice(inputs);
     let mut next = state.clone();
@@ -65,7 +75,7 @@ pub(crate) fn hash_list(items: &[Fr]) -> Fr {
         .fold(permute(head), |h, chunk| permute(&[&[h], chunk].concat()))
 }
 
-/// [`hash`] as constraints: three per S-box.
+/// [`hash`] as constraints: three for every S-box of something that varies.
 pub(crate) fn hash_constrained<const N: usize>(b: &mut Builder, inputs: [&Num; N]) -> Num {
     const { assert!(N >= 1 && N <= MAX_INPUTS) };
     permute_constrained(b, inputs.into_iter().cloned().collect())
@@ -81,26 +91,54 @@ pub(crate) fn hash_list_constrained(b: &mut Builder, items: &[Num]) -> Num {
 }
 
 fn permute_constrained(b: &mut Builder, inputs: Vec<Num>) -> Num {
-    let p = parameters(inputs.len());
+    let Parameters { rounds: p, inverse } = parameters(inputs.len());
     let mut state = vec![Num::constant(Fr::ZERO)];
     state.extend(inputs);
     for (round, constants) in p.ark.chunks(p.width).enumerate() {
         for (x, c) in state.iter_mut().zip(constants) {
-            *x = x.plus_constant(*c);
+            x.add_constant(*c);
         }
-        let boxes = if is_full(p, round) { p.width } else { 1 };
-        for x in state.iter_mut().take(boxes) {
-            let square = b.product(x, x);
-            let fourth = b.product(&square, &square);
-            *x = b.product(&fourth, x);
+        let mut rows = p.mds.iter();
+        let mut next = Vec::with_capacity(p.width);
+        if is_full(p, round) {
+            state.iter_mut().for_each(|x| *x = s_box(b, x));
+        } else if is_full(p, round + 1) {
+            state.iter_mut().take(1).for_each(|x| *x = s_box(b, x));
+        } else if let (Some(row), [x, others @ ..]) = (rows.next(), state.as_mut_slice()) {
+            next.push(s_box_and_row(b, x, others, row, inverse));
         }
-        state = p
-            .mds
-            .iter()
-            .map(|row| Num::combination(row.iter().copied().zip(&state)))
-            .collect();
+        next.extend(rows.map(|row| Num::combination(row.iter().copied().zip(&state))));
+        state = next;
     }
     state.swap_remove(0)
+}
+
+/// Square and cube of a number.
+fn powers(b: &mut Builder, x: &Num) -> [Num; 2] {
+    let square = b.product(x, x);
+    let cube = b.product(&square, x);
+    [square, cube]
+}
+
+/// The fifth power. Of what it multiplies only the number itself stands on both sides: a key has fewer points then.
+fn s_box(b: &mut Builder, x: &Num) -> Num {
+    if x.is_constant() {
+        return Num::constant(x.value * x.value.square().square());
+    }
+    let [square, cube] = powers(b, x);
+    b.product(&square, &cube)
+}
+
+/// Puts the fifth power of a partial round's first element in its place, and gives the first element after the round: `row` times all of them. That is the
+/// variable, and the power a combination of it and the others: what the next S-box multiplies has one term then, and not one for every round before.
+fn s_box_and_row(b: &mut Builder, x: &mut Num, others: &[Num], row: &[Fr], inverse: &Fr) -> Num {
+    let [square, cube] = powers(b, x);
+    let others = Num::combination(row.iter().skip(1).copied().zip(others));
+    let first = row.first().copied().unwrap_or_default();
+    let next = b.witness(first * square.value * cube.value + others.value);
+    *x = Num::combination([(*inverse, &next), (-*inverse, &others)]);
+    b.enforce_product(&square, &cube, x);
+    next
 }
 
 #[cfg(test)]

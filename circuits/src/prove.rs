@@ -1,8 +1,8 @@
 //! Proving: from a credential and its place in the registry to 128 bytes.
 //!
-//! arkworks' prover returns `Ok` with a worthless proof for a false witness, so nothing is left to it: the native twin answers first, in
+//! A prover returns `Ok` with a worthless proof for a false witness, so nothing is left to it: the native twin answers first, in
 //! words a holder understands; then every constraint is evaluated, and an unsatisfied one is named; then the finished proof is verified as a
-//! stranger would. Takes some 0.2 s of one core: keep it off asynchronous threads. Not constant-time: do not prove on a stranger's schedule.
+//! stranger would. Takes some 0.1 s of one core: keep it off asynchronous threads. Not constant-time: do not prove on a stranger's schedule.
 
 use crate::{
     capability::Unsupported,
@@ -11,15 +11,15 @@ use crate::{
     evidence::ProofBytes,
     issuer::{IssuerIndex, IssuerMask},
     keys::{ProvingKey, rng},
-    r1cs::{Assignment, Written},
+    prover,
+    r1cs::{Assignment, Factors, Written},
     registry::MerklePath,
     schema::SchemaError,
     statement::{Statement, holder_of},
-    verify::{self, VerifyError, single::proof_bytes},
+    verify::{self, Engine, VerifyError, single::proof_bytes},
 };
-use ark_bn254::{Bn254, Fr};
+use ark_bn254::Fr;
 use ark_ff::UniformRand;
-use ark_groth16::Groth16;
 use tender_wire::{UnixTime, encode};
 use zeroize::Zeroizing;
 
@@ -84,7 +84,8 @@ pub enum ProveError {
     SelfCheck(VerifyError),
 }
 
-/// Proves a statement. `seed` must be secret and random; it is mixed with everything that is proven, so repeating it does no harm.
+/// Proves a statement. `seed` must be secret and random; it is mixed with everything that is proven, so repeating it does no harm. The engine is
+/// [`Engine::chosen`].
 ///
 /// # Errors
 /// [`ProveError`]: the first check that fails, in words.
@@ -95,21 +96,87 @@ pub fn prove(
     statement: &Statement,
     seed: [u8; 32],
 ) -> Result<ProofBytes, ProveError> {
-    match check(key, credential, path, statement) {
-        Ok(()) => {}
-        Err(ProveError::Unsupported { reason, .. }) => {
-            let constraint = violated(key, credential, path, statement);
-            return Err(ProveError::Unsupported { reason, constraint });
-        }
-        Err(error) => return Err(error),
-    }
-    let z = values(key, credential, path, statement)?;
-    if let Some(constraint) = key.shape.unsatisfied(&z) {
-        return Err(ProveError::Unsatisfied { constraint });
-    }
-    let proof = create(key, credential, statement, &z, seed)?;
+    let engine = Engine::chosen().map_err(|e| ProveError::Prover(e.to_string()))?;
+    let proof = Assigned::new(key, credential, path, statement, seed)?.create(engine, true)?;
     verify::verify(&key.verifying, statement, &proof).map_err(ProveError::SelfCheck)?;
     Ok(proof)
+}
+
+/// A statement that was checked, with the values that are proven: what is left is arithmetic. For measuring it: [`prove`] is what makes proofs.
+pub struct Assigned<'a> {
+    key: &'a ProvingKey,
+    values: (Assignment, Factors),
+    /// The proof's randomness.
+    random: Zeroizing<[Fr; 2]>,
+}
+
+impl<'a> Assigned<'a> {
+    /// Checks the statement, natively and constraint by constraint. Arguments are those of [`prove`].
+    ///
+    /// # Errors
+    /// [`ProveError`]: the first check that fails.
+    pub fn new(
+        key: &'a ProvingKey,
+        credential: &Credential,
+        path: &MerklePath,
+        statement: &Statement,
+        seed: [u8; 32],
+    ) -> Result<Self, ProveError> {
+        match check(key, credential, path, statement) {
+            Ok(()) => {}
+            Err(ProveError::Unsupported { reason, .. }) => {
+                let constraint = violated(key, credential, path, statement);
+                return Err(ProveError::Unsupported { reason, constraint });
+            }
+            Err(error) => return Err(error),
+        }
+        let assigned = Self::unchecked(key, credential, path, statement, seed)?;
+        let (_, factors) = &assigned.values;
+        match factors.violated.and_then(|row| key.shape.written(row)) {
+            Some(constraint) => Err(ProveError::Unsatisfied { constraint }),
+            None => Ok(assigned),
+        }
+    }
+
+    /// The same for a statement true or not.
+    pub(crate) fn unchecked(
+        key: &'a ProvingKey,
+        credential: &Credential,
+        path: &MerklePath,
+        statement: &Statement,
+        seed: [u8; 32],
+    ) -> Result<Self, ProveError> {
+        let secret = Zeroizing::new(encode(credential));
+        let seed = Zeroizing::new(seed);
+        let mut parts: Vec<&[u8]> = vec![seed.as_ref(), &secret];
+        let inputs = statement.public_inputs();
+        parts.extend(inputs.iter().map(|i| i.as_ref()));
+        let mut rng = rng(b"prove", &parts);
+        Ok(Assigned {
+            key,
+            values: values(key, credential, path, statement)?,
+            random: Zeroizing::new([Fr::rand(&mut rng), Fr::rand(&mut rng)]),
+        })
+    }
+
+    /// The proof, not verified, by an engine, of which `naive` and `arkworks` mean arkworks' prover; `tables` says whether to use those that
+    /// [`ProvingKey::prepare`] made, if it did.
+    ///
+    /// # Errors
+    /// [`ProveError::Prover`].
+    pub fn create(&self, engine: Engine, tables: bool) -> Result<ProofBytes, ProveError> {
+        let (key, (z, factors)) = (self.key, &self.values);
+        prover::create(
+            &key.inner,
+            &key.prepared,
+            (engine, tables),
+            &key.shape,
+            (z, factors),
+            *self.random,
+        )
+        .map(|proof| proof_bytes(&proof))
+        .map_err(ProveError::Prover)
+    }
 }
 
 /// The first constraint that the statement breaks with this credential, if it breaks one: where a refusal of [`check`] comes from.
@@ -119,8 +186,8 @@ pub fn violated(
     path: &MerklePath,
     statement: &Statement,
 ) -> Option<Written> {
-    let z = values(key, credential, path, statement).ok()?;
-    key.shape.unsatisfied(&z)
+    let (_, factors) = values(key, credential, path, statement).ok()?;
+    factors.violated.and_then(|row| key.shape.written(row))
 }
 
 /// The native twin of the whole circuit: whether the credential supports the statement.
@@ -167,53 +234,21 @@ pub fn check(
     Ok(())
 }
 
-/// The values of every variable, true or not.
-pub(crate) fn values(
+/// The values of every variable and row, true or not.
+fn values(
     key: &ProvingKey,
     credential: &Credential,
     path: &MerklePath,
     statement: &Statement,
-) -> Result<Assignment, ProveError> {
-    let witness = Witness::new(credential, path);
-    let z = assignment(
-        &*key.capability,
-        &statement.public_inputs(),
-        &witness,
-        key.shape.variables,
-    );
-    if z.0.len() == key.shape.variables {
-        Ok(z)
+) -> Result<(Assignment, Factors), ProveError> {
+    let (shape, witness) = (&key.shape, Witness::new(credential, path));
+    let inputs = statement.public_inputs();
+    let (z, factors) = assignment(&*key.capability, &inputs, &witness, shape);
+    if z.0.len() == shape.variables && factors.a.len() == shape.constraints() {
+        Ok((z, factors))
     } else {
         Err(ProveError::Misfit)
     }
-}
-
-/// The proof of an assignment, true or not.
-pub(crate) fn create(
-    key: &ProvingKey,
-    credential: &Credential,
-    statement: &Statement,
-    z: &Assignment,
-    seed: [u8; 32],
-) -> Result<ProofBytes, ProveError> {
-    let secret = Zeroizing::new(encode(credential));
-    let seed = Zeroizing::new(seed);
-    let mut parts: Vec<&[u8]> = vec![seed.as_ref(), &secret];
-    let inputs = statement.public_inputs();
-    parts.extend(inputs.iter().map(|i| i.as_ref()));
-    let mut rng = rng(b"prove", &parts);
-    let (r, s) = (Fr::rand(&mut rng), Fr::rand(&mut rng));
-    let proof = Groth16::<Bn254>::create_proof_with_reduction_and_matrices(
-        &key.inner,
-        r,
-        s,
-        &key.shape.matrices,
-        key.shape.inputs.saturating_add(1),
-        key.shape.constraints(),
-        &z.0,
-    )
-    .map_err(|e| ProveError::Prover(e.to_string()))?;
-    Ok(proof_bytes(&proof))
 }
 
 #[cfg(test)]

@@ -25,17 +25,27 @@ pub const MAX_CONSTRAINTS: usize = 1 << 20;
 /// A linear combination of variables, with its value under the assignment being built.
 #[derive(Clone)]
 pub struct Num {
-    /// `(variable, coefficient)`, by variable, no zero coefficients. Empty when the builder does not record.
+    /// `(variable, coefficient)`, by variable, no zero coefficients, the constant one not among them. Empty when the builder does not record.
     terms: Vec<(usize, Fr)>,
+    constant: Fr,
+    /// Whether variables were put in, recorded or not.
+    varies: bool,
     pub(crate) value: Fr,
 }
 
 impl Num {
     pub(crate) fn constant(value: Fr) -> Num {
         Num {
-            terms: vec![(0, value)],
+            terms: Vec::new(),
+            constant: value,
+            varies: false,
             value,
         }
+    }
+
+    /// Whether this is the same number under every assignment.
+    pub(crate) fn is_constant(&self) -> bool {
+        !self.varies
     }
 
     /// The constant `value`.
@@ -45,19 +55,28 @@ impl Num {
 
     /// Σ coefficient · item.
     pub(crate) fn combination<'a>(items: impl IntoIterator<Item = (Fr, &'a Num)>) -> Num {
-        let (mut terms, mut value) = (Vec::new(), Fr::ZERO);
+        let mut sum = Num::constant(Fr::ZERO);
         for (coefficient, item) in items {
-            terms.extend(item.terms.iter().map(|(i, c)| (*i, coefficient * c)));
-            value += coefficient * item.value;
+            let terms = item.terms.iter();
+            sum.terms.extend(terms.map(|(i, c)| (*i, coefficient * c)));
+            sum.constant += coefficient * item.constant;
+            sum.varies |= item.varies;
+            sum.value += coefficient * item.value;
         }
-        Num {
-            terms: merged(terms),
-            value,
-        }
+        merge(&mut sum.terms);
+        sum
     }
 
-    pub(crate) fn plus_constant(&self, c: Fr) -> Num {
-        Num::combination([(Fr::ONE, self), (Fr::ONE, &Num::constant(c))])
+    pub(crate) fn add_constant(&mut self, c: Fr) {
+        self.constant += c;
+        self.value += c;
+    }
+
+    /// The coefficients of a row of a matrix.
+    fn row(&self) -> Vec<(Fr, usize)> {
+        let constant = (self.constant != Fr::ZERO).then_some((self.constant, 0));
+        let terms = self.terms.iter().map(|(i, c)| (*c, *i));
+        constant.into_iter().chain(terms).collect()
     }
 
     /// The sum.
@@ -90,7 +109,8 @@ impl Drop for Num {
     }
 }
 
-fn merged(mut terms: Vec<(usize, Fr)>) -> Vec<(usize, Fr)> {
+/// Adds up what belongs to one variable.
+fn merge(terms: &mut Vec<(usize, Fr)>) {
     terms.sort_by_key(|(i, _)| *i);
     terms.dedup_by(|next, kept| {
         let same = next.0 == kept.0;
@@ -100,7 +120,6 @@ fn merged(mut terms: Vec<(usize, Fr)>) -> Vec<(usize, Fr)> {
         same
     });
     terms.retain(|(_, c)| *c != Fr::ZERO);
-    terms
 }
 
 /// The full assignment `z` of one proof: wiped when dropped.
@@ -109,6 +128,22 @@ pub(crate) struct Assignment(pub(crate) Vec<Fr>);
 impl Drop for Assignment {
     fn drop(&mut self) {
         self.0.zeroize();
+    }
+}
+
+/// `⟨A_i, z⟩` and `⟨B_i, z⟩` of every row under one assignment: wiped when dropped.
+#[derive(Default)]
+pub(crate) struct Factors {
+    pub(crate) a: Vec<Fr>,
+    pub(crate) b: Vec<Fr>,
+    /// The first row whose product is not `⟨C_i, z⟩`.
+    pub(crate) violated: Option<usize>,
+}
+
+impl Drop for Factors {
+    fn drop(&mut self) {
+        self.a.zeroize();
+        self.b.zeroize();
     }
 }
 
@@ -152,6 +187,7 @@ pub struct Builder {
     record: bool,
     inputs: usize,
     assignment: Vec<Fr>,
+    factors: Factors,
     matrices: [Matrix<Fr>; 3],
     lines: Vec<Line>,
     scopes: Vec<Scope>,
@@ -172,19 +208,24 @@ pub(crate) struct Deleted {
 impl Builder {
     /// A builder that keeps rows as well as values.
     pub(crate) fn recording() -> Builder {
-        let mut b = Builder::valuing(0);
+        let mut b = Builder::valuing(0, 0);
         b.record = true;
         b
     }
 
     /// A builder that only computes values. The room for them is reserved at once: a growing vector leaves copies behind.
-    pub(crate) fn valuing(variables: usize) -> Builder {
+    pub(crate) fn valuing(variables: usize, constraints: usize) -> Builder {
         let mut assignment = Vec::with_capacity(variables.max(1));
         assignment.push(Fr::ONE);
         Builder {
             record: false,
             inputs: 0,
             assignment,
+            factors: Factors {
+                a: Vec::with_capacity(constraints),
+                b: Vec::with_capacity(constraints),
+                violated: None,
+            },
             matrices: Default::default(),
             lines: Vec::new(),
             scopes: Vec::new(),
@@ -201,7 +242,12 @@ impl Builder {
             Vec::new()
         };
         self.assignment.push(value);
-        Num { terms, value }
+        Num {
+            terms,
+            constant: Fr::ZERO,
+            varies: true,
+            value,
+        }
     }
 
     /// A public input. All of them come before the first witness.
@@ -223,6 +269,9 @@ impl Builder {
     /// Names the constraints written inside `f`, below the names of the enclosing scopes.
     #[track_caller]
     pub fn scope<T>(&mut self, name: &str, f: impl FnOnce(&mut Builder) -> T) -> T {
+        if !self.record {
+            return f(self);
+        }
         self.path.push((name.to_owned(), Location::caller()));
         let out = f(self);
         self.path.pop();
@@ -237,14 +286,19 @@ impl Builder {
 
     #[cfg(test)]
     pub(crate) fn deletion(&self) -> Option<Deleted> {
-        let here = self.here();
-        self.deleted.clone().filter(|d| d.scope == here)
+        self.deleted.clone().filter(|d| d.scope == self.here())
     }
 
     /// Constrains `a · b = c`.
     #[track_caller]
     pub fn enforce_product(&mut self, a: &Num, b: &Num, c: &Num) {
         if !self.record {
+            let factors = &mut self.factors;
+            if factors.violated.is_none() && a.value * b.value != c.value {
+                factors.violated = Some(factors.a.len());
+            }
+            factors.a.push(a.value);
+            factors.b.push(b.value);
             return;
         }
         let name = self.here();
@@ -260,7 +314,7 @@ impl Builder {
         self.lines.push(Location::caller());
         let [ma, mb, mc] = &mut self.matrices;
         for (matrix, num) in [(ma, a), (mb, b), (mc, c)] {
-            matrix.push(num.terms.iter().map(|(i, x)| (*x, *i)).collect());
+            matrix.push(num.row());
         }
     }
 
@@ -290,6 +344,13 @@ impl Builder {
         a.len()
     }
 
+    /// What a builder that only computes values has computed.
+    pub(crate) fn values(mut self) -> (Assignment, Factors) {
+        let assignment = Assignment(std::mem::take(&mut self.assignment));
+        (assignment, std::mem::take(&mut self.factors))
+    }
+
+    /// What a builder that keeps rows has built.
     pub(crate) fn finish(mut self) -> (Shape, Assignment) {
         let assignment = Assignment(std::mem::take(&mut self.assignment));
         let shape = Shape {
@@ -307,6 +368,13 @@ impl Drop for Builder {
     fn drop(&mut self) {
         self.assignment.zeroize();
     }
+}
+
+/// What a row of a matrix comes to.
+fn value(row: &[(Fr, usize)], z: &Assignment) -> Fr {
+    row.iter()
+        .map(|(c, i)| *c * z.0.get(*i).copied().unwrap_or_default())
+        .sum()
 }
 
 /// The circuit: its constraint matrices and the names of its rows.
@@ -356,15 +424,18 @@ impl Shape {
 
     /// The rows of the constraints the assignment violates.
     pub(crate) fn violated(&self, z: &Assignment) -> impl Iterator<Item = usize> {
-        let eval = |row: &Vec<(Fr, usize)>| -> Fr {
-            row.iter()
-                .map(|(c, i)| *c * z.0.get(*i).copied().unwrap_or_default())
-                .sum()
-        };
         let [a, b, c] = &self.matrices;
         let rows = a.iter().zip(b).zip(c).enumerate();
-        rows.filter(move |(_, ((a, b), c))| eval(a) * eval(b) != eval(c))
+        rows.filter(move |(_, ((a, b), c))| value(a, z) * value(b, z) != value(c, z))
             .map(|(row, _)| row)
+    }
+
+    /// What [`Factors`] should hold.
+    #[cfg(test)]
+    pub(crate) fn factors(&self, z: &Assignment) -> (Vec<Fr>, Vec<Fr>) {
+        let [a, b, _] = &self.matrices;
+        let values = |rows: &Matrix<Fr>| rows.iter().map(|row| value(row, z)).collect();
+        (values(a), values(b))
     }
 
     /// The scope a row was written in.
@@ -375,7 +446,7 @@ impl Shape {
     }
 
     /// Where a row was written.
-    fn written(&self, row: usize) -> Option<Written> {
+    pub(crate) fn written(&self, row: usize) -> Option<Written> {
         let line = *self.lines.get(row)?;
         let after = self.scopes.partition_point(|scope| scope.first_row <= row);
         let scope = self.scopes.get(after.checked_sub(1)?)?;

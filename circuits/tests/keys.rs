@@ -183,10 +183,10 @@ fn type_records_travel() {
 fn golden_circuit() {
     assert_eq!(
         keys().1.r1cs_hash.to_string(),
-        "e114caff92c86068964c49e679c96aafbe4eb4fa333c1489ff2c958186a5826d"
+        "022e6ea056ba50f73763aa4e5f25f6de72b892b87356e8f39d16653fe7eaa2f8"
     );
-    assert_eq!(keys().0.constraints(), 6_983);
+    assert_eq!(keys().0.constraints(), 6_905);
     let profile = keys().0.profile();
-    assert_eq!(profile.iter().map(|(_, n)| n).sum::<usize>(), 6_983);
+    assert_eq!(profile.iter().map(|(_, n)| n).sum::<usize>(), 6_905);
     assert_eq!(profile[0].0, "registry", "{profile:?}");
 }

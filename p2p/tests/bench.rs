@@ -15,6 +15,7 @@ use std::{
     fs,
     path::Path,
 };
+use tender_circuits::verify::Engine;
 
 fn json(path: &Path) -> serde_json::Value {
     serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
@@ -188,8 +189,28 @@ fn prove_gives_a_row_for_every_type_and_number_of_cores() {
             .iter()
             .filter(|row| row["type"] == label.as_str())
             .collect();
-        assert!(!of.is_empty(), "{label}");
+        let provers: BTreeSet<_> = (of.iter())
+            .map(|row| {
+                (
+                    row["engine"].as_str().unwrap(),
+                    row["tables"].as_bool().unwrap(),
+                )
+            })
+            .collect();
+        let ours = Engine::chosen().unwrap().name();
+        let expected = [("arkworks", false), (ours, false), (ours, true)];
+        assert_eq!(provers, BTreeSet::from(expected), "{label}");
         for row in of {
+            if row["engine"] == "arkworks" {
+                assert_eq!(
+                    (&row["ratio"], &row["proof_ratio"]),
+                    (&1.0.into(), &1.0.into())
+                );
+            }
+            assert!(
+                number(&row["proof_p50_ms"]) <= number(&row["p50_ms"]),
+                "{row}"
+            );
             assert!(row["constraints"].as_u64() > Some(1000), "{row}");
             assert_eq!(row["rounds"], 2);
             assert!(number(&row["p95_ms"]) >= number(&row["p50_ms"]), "{row}");

@@ -431,7 +431,7 @@ fn inspect_tells_every_kind_of_file_and_refuses_garbage() {
     let desk = desk();
     for (file, kind, says) in [
         ("keys", "a capability type's record", "INSECURE"),
-        ("keys/type.pk", "a proving key", "6,983"),
+        ("keys/type.pk", "a proving key", "6,905"),
         ("proof.json", "a proof", "type id"),
         ("public.json", "the statement of a proof", "registry_root"),
         (
@@ -459,7 +459,7 @@ fn inspect_tells_every_kind_of_file_and_refuses_garbage() {
         (&data["setup"], &data["inputs"]),
         (&json!("dev"), &json!(15))
     );
-    assert_eq!(data["circuit"]["constraints"], 6_983);
+    assert_eq!(data["circuit"]["constraints"], 6_905);
     assert_eq!(data["circuit_matches"], true);
     assert_eq!(data["schema"], desk.read("keys/type.json")["schema"]);
     let vk = tender_wire::hex::decode(desk.read("keys/type.json")["vk"].as_str().unwrap()).unwrap();

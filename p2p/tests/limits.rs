@@ -69,6 +69,10 @@ const NO_LIMITS: &[(&str, &[&str])] = &[
         &["tender_circuits::verify::lanes::*"],
     ),
     (
+        "bounds the memory of a program that proves, which no stranger has it do",
+        &["tender_circuits::prover::*"],
+    ),
+    (
         "paces what this program does by itself",
         &[
             "tender_p2p::node::driver::TICK",
@@ -101,6 +105,8 @@ const NO_LIMITS: &[(&str, &[&str])] = &[
             "tender_p2p::cli::place::POLL",
             "tender_p2p::cli::audit::PAGE",
             "tender_p2p::cli::audit::progress::LINE_EVERY",
+            "tender_p2p::cli::capability::waiting::EVERY",
+            "tender_p2p::cli::capability::waiting::TICK",
         ],
     ),
     (

@@ -72,7 +72,10 @@ proptest! {
         let path = MerklePath { index, siblings };
         let statement = statement(&credential, &path, claim);
         let native = Resources.check(&credential.attributes, &statement.claim);
-        let z = assignment(&Resources, &statement.public_inputs(), &Witness::new(&credential, &path), shape.variables);
+        let (z, factors) = assignment(&Resources, &statement.public_inputs(), &Witness::new(&credential, &path), shape);
+        // What rows come to is known from making the values; it is what the matrices say.
+        prop_assert_eq!(factors.violated, shape.violated(&z).next());
+        prop_assert!(shape.factors(&z) == (factors.a.clone(), factors.b.clone()));
         let violated = shape.unsatisfied(&z).map(|c| c.scope);
         prop_assert_eq!(native.is_ok(), violated.is_none(), "{:?} / {:?}", native, violated);
         if let (Err(native), Some(violated)) = (native, violated) {

@@ -1,9 +1,6 @@
 //! Range checks by bit decomposition: `n` boolean constraints and one that adds the bits up.
 
-use crate::{
-    field::power_of_two,
-    r1cs::{Builder, Num},
-};
+use crate::r1cs::{Builder, Num};
 use ark_bn254::Fr;
 use ark_ff::{AdditiveGroup as _, BigInteger as _, Field as _, PrimeField as _};
 use zeroize::Zeroize;
@@ -39,11 +36,8 @@ pub fn bits(b: &mut Builder, num: &Num, width: u32) -> Bits {
         })
         .collect();
     value.zeroize();
-    let sum = Num::combination(
-        bits.iter()
-            .zip(0..width)
-            .map(|(bit, i)| (power_of_two(i), bit)),
-    );
+    let powers = std::iter::successors(Some(Fr::ONE), |power| Some(power.double()));
+    let sum = Num::combination(powers.zip(&bits));
     #[cfg(test)]
     if deleted.is_some() {
         return Bits {

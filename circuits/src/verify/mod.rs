@@ -17,7 +17,7 @@
 
 mod batch;
 mod engine;
-mod lanes;
+pub(crate) mod lanes;
 pub(crate) mod single;
 mod spread;
 mod stages;

@@ -29,6 +29,10 @@ pub(super) const WIDE_MINUS: usize = 4;
 pub(super) const MAX_LANES: usize = 8;
 /// An element as an integer below p, least limb first.
 pub(super) type Integer = [u64; 4];
+/// Two elements of one lane, settled, as they are kept in memory: a cache line, and of no meaning elsewhere.
+#[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
+pub(super) struct Pair(pub(super) [u64; 8]);
 /// One bit per lane, the first lane lowest.
 pub(super) type Mask = u8;
 
@@ -69,6 +73,10 @@ pub(super) trait Field: Copy + Send + Sync + 'static {
     fn unpack(self) -> [Self::Element; MAX_LANES];
     /// Where tables keep multiples as lanes of this field hold them.
     fn kept(tables: &Tables) -> &OnceLock<Vec<Point<Self>>>;
+    /// Two values from what [`write`](Field::write) gave for each lane.
+    fn read<'a>(lane: impl Fn(usize) -> &'a Pair) -> [Self; 2];
+    /// Two values, as each lane is kept in memory.
+    fn write(values: [Self; 2]) -> [Pair; MAX_LANES];
     /// The integer, below p, of the first lane.
     fn first(self) -> Integer {
         self.scatter()[0]

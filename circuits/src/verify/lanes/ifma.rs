@@ -13,14 +13,14 @@
 //! overflows, which [`WIDE_PLUS`](super::field::WIDE_PLUS) and its kin keep far from. Values that grew are settled by a table of multiples of p indexed by their highest bits.
 //!
 //! **Safety.** The intrinsics are sound on a processor that has the instructions. Every function here that makes an [`Ifma`] from nothing
-//! ([`gather`](Field::gather)) and [`call`](Field::call), which switches them on, asserts that it has; every other takes an [`Ifma`], or a [`Lane`] of one, which
+//! ([`gather`](Field::gather), [`read`](Field::read)) and [`call`](Field::call), which switches them on, asserts that it has; every other takes an [`Ifma`], or a [`Lane`] of one, which
 //! therefore was made on such a processor. No pointer is dereferenced: vectors and arrays are transmuted, and have the same size and no invalid bit patterns.
 
 #![allow(unsafe_code)]
 
 use super::{
     curve::{Point, Tables},
-    field::{Field, Integer, Kernel, MAX_LANES, MODULUS, Mask, NEGATIVE_INVERSE},
+    field::{Field, Integer, Kernel, MAX_LANES, MODULUS, Mask, NEGATIVE_INVERSE, Pair},
 };
 use std::{arch::x86_64::*, sync::OnceLock};
 
@@ -194,9 +194,9 @@ fn store(value: V) -> [u64; 8] {
 
 /// Wraps intrinsics on vectors as safe functions of this module.
 macro_rules! instructions {
-    ($($name:ident($($argument:ident: $type:ty),*) -> $output:ty = $body:expr;)*) => {$(
+    ($($name:ident$(<$bits:ident>)?($($argument:ident: $type:ty),*) -> $output:ty = $body:expr;)*) => {$(
         #[inline(always)]
-        fn $name($($argument: $type),*) -> $output {
+        fn $name$(<const $bits: u32>)?($($argument: $type),*) -> $output {
             // SAFETY: registers in, registers out; see the module for why the processor has the instruction.
             unsafe { $body }
         }
@@ -208,6 +208,9 @@ instructions! {
     add(a: V, b: V) -> V = _mm512_add_epi64(a, b);
     sub(a: V, b: V) -> V = _mm512_sub_epi64(a, b);
     and(a: V, b: V) -> V = _mm512_and_si512(a, b);
+    or(a: V, b: V) -> V = _mm512_or_si512(a, b);
+    left<BY>(a: V) -> V = _mm512_slli_epi64::<BY>(a);
+    right<BY>(a: V) -> V = _mm512_srli_epi64::<BY>(a);
     low(c: V, a: V, b: V) -> V = _mm512_madd52lo_epu64(c, a, b);
     high(c: V, a: V, b: V) -> V = _mm512_madd52hi_epu64(c, a, b);
     shift_limb(a: V) -> V = _mm512_srai_epi64::<BITS>(a);
@@ -277,6 +280,30 @@ macro_rules! limbs {
             },
         ]
     }};
+}
+
+/// From four limbs of 64 bits to five of 52.
+#[inline(always)]
+fn widen([a, b, c, d]: [V; 4]) -> Ifma {
+    let mask = splat(LIMB);
+    Ifma([
+        and(a, mask),
+        and(or(right::<52>(a), left::<12>(b)), mask),
+        and(or(right::<40>(b), left::<24>(c)), mask),
+        and(or(right::<28>(c), left::<36>(d)), mask),
+        right::<16>(d),
+    ])
+}
+
+/// The other way round.
+#[inline(always)]
+fn narrow(Ifma([a, b, c, d, e]): Ifma) -> [V; 4] {
+    [
+        or(a, left::<52>(b)),
+        or(right::<12>(b), left::<40>(c)),
+        or(right::<24>(c), left::<28>(d)),
+        or(right::<36>(d), left::<16>(e)),
+    ]
 }
 
 /// Makes limbs 52 bits wide; the highest keeps what is above.
@@ -448,6 +475,29 @@ impl Field for Ifma {
 
     fn kept(tables: &Tables) -> &OnceLock<Vec<Point<Self>>> {
         &tables.ifma
+    }
+
+    /// A settled value is below 2^256: four limbs of 64 bits.
+    #[inline(always)]
+    fn read<'a>(lane: impl Fn(usize) -> &'a Pair) -> [Self; 2] {
+        assert!(available());
+        let mut rows = [splat(0); 8];
+        for i in 0..8 {
+            rows[i] = load(lane(i).0);
+        }
+        let [a, b, c, d, e, f, g, h] = transpose(rows);
+        [widen([a, b, c, d]), widen([e, f, g, h])]
+    }
+
+    #[inline(always)]
+    fn write([first, second]: [Self; 2]) -> [Pair; MAX_LANES] {
+        let ([a, b, c, d], [e, f, g, h]) = (narrow(first), narrow(second));
+        let rows = transpose([a, b, c, d, e, f, g, h]);
+        let mut out = [Pair([0; 8]); 8];
+        for i in 0..8 {
+            out[i] = Pair(store(rows[i]));
+        }
+        out
     }
 
     #[inline(always)]

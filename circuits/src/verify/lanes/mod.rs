@@ -34,6 +34,7 @@ mod field;
 mod ifma;
 mod inverse;
 mod miller;
+mod msm;
 mod portable;
 mod quadratic;
 #[cfg(test)]
@@ -41,6 +42,7 @@ mod tests;
 mod tower;
 
 pub(super) use curve::Tables;
+pub(crate) use msm::{Multiples, g1_multiples, g2_multiples, table_bytes};
 
 use super::{
     batch::{Item, Verdict},

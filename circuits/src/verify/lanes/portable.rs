@@ -5,7 +5,7 @@
 
 use super::{
     curve::{Point, Tables},
-    field::{Field, Integer, Kernel, MAX_LANES, MODULUS, Mask, NEGATIVE_INVERSE},
+    field::{Field, Integer, Kernel, MAX_LANES, MODULUS, Mask, NEGATIVE_INVERSE, Pair},
 };
 use ark_bn254::FqConfig;
 use ark_ff::MontConfig;
@@ -127,6 +127,17 @@ impl Field for Portable {
 
     fn kept(tables: &Tables) -> &OnceLock<Vec<Point<Self>>> {
         &tables.portable
+    }
+
+    #[inline(always)]
+    fn read<'a>(lane: impl Fn(usize) -> &'a Pair) -> [Self; 2] {
+        let (low, high) = halves(lane(0).0);
+        [Portable(low), Portable(high)]
+    }
+
+    #[inline(always)]
+    fn write([low, high]: [Self; 2]) -> [Pair; MAX_LANES] {
+        [Pair(join(low.0, high.0)); MAX_LANES]
     }
 
     #[inline(always)]

@@ -11,7 +11,10 @@ use std::{
 use tender_circuits::{
     Capability, Claim, ClaimField, ClaimSchema, Credential, FieldValue, IssuerIndex, IssuerMask,
     MerklePath, ProofBytes, ProvingKey, Registry, Rule, Statement, asset_of, context, holder_of,
-    prove, setup,
+    prove,
+    prove::{Assigned, ProveError},
+    setup, verify,
+    verify::Engine,
 };
 use tender_wire::{
     AuctionId, ChainId, Digest, FieldBytes, PublicKey, SecretKey, Tag, UnixTime, hash,
@@ -163,13 +166,10 @@ impl Subject {
         self.key.verifying_key().inputs()
     }
 
-    /// Proves the statement of this number: another bid, hence another `ctx`, for each.
-    ///
-    /// # Errors
-    /// [`Failure`] with the prover's reason.
-    pub(super) fn prove(&self, number: u64) -> Result<Sample, Failure> {
+    /// The statement of this number: another bid, hence another `ctx`, for each.
+    fn statement(&self, number: u64) -> Statement {
         let ciphertext = Digest(derive(&self.seed, "ciphertext", number));
-        let statement = Statement {
+        Statement {
             registry_root: self.root,
             holder: holder_of(&self.holder),
             ctx: context(
@@ -185,15 +185,52 @@ impl Subject {
             valid_until: EXPIRY,
             issuers: IssuerMask(0b111),
             claim: self.claim.clone(),
-        };
+        }
+    }
+
+    /// Proves the statement of this number.
+    ///
+    /// # Errors
+    /// [`Failure`] with the prover's reason.
+    pub(super) fn prove(&self, number: u64) -> Result<Sample, Failure> {
+        let statement = self.statement(number);
         let seed = derive(&self.seed, "proof", number);
         let proof = prove(&self.key, &self.credential, &self.path, &statement, seed);
-        let label = self.label();
-        let proof = proof.map_err(|e| Failure::new(format!("{label}: {e}"), "please report this"));
         Ok(Sample {
             inputs: statement.public_inputs(),
-            proof: proof?,
+            proof: proof.map_err(|e| self.failure(&e))?,
         })
+    }
+
+    /// What [`Self::prove`] does, with an engine and with or without the key's tables: how long all of it took, and how long the proof alone.
+    ///
+    /// # Errors
+    /// [`Failure`] with the prover's reason.
+    pub(super) fn time(
+        &self,
+        number: u64,
+        engine: Engine,
+        tables: bool,
+    ) -> Result<[Duration; 2], Failure> {
+        let statement = self.statement(number);
+        let seed = derive(&self.seed, "proof", number);
+        let began = Instant::now();
+        let assigned = Assigned::new(&self.key, &self.credential, &self.path, &statement, seed)
+            .map_err(|e| self.failure(&e))?;
+        let assigning = began.elapsed();
+        let proof = assigned.create(engine, tables);
+        let created = began.elapsed();
+        verify(
+            self.key.verifying_key(),
+            &statement,
+            &proof.map_err(|e| self.failure(&e))?,
+        )
+        .map_err(|e| self.failure(&ProveError::SelfCheck(e)))?;
+        Ok([began.elapsed(), created.saturating_sub(assigning)])
+    }
+
+    fn failure(&self, error: &ProveError) -> Failure {
+        Failure::new(format!("{}: {error}", self.label()), "please report this")
     }
 
     /// Proofs of the first statements, made on every core.

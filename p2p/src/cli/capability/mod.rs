@@ -13,6 +13,7 @@ mod prove;
 mod setup;
 mod table;
 mod verify;
+mod waiting;
 
 use super::{error::Failure, out, prover};
 use crate::documents::{FileError, read_json};

@@ -2,7 +2,7 @@
 
 use super::{
     KEY_ENDING, PROOF_FILE, PUBLIC_FILE, circuit, make_directory, out, prover::read_key_file,
-    read_record, record_path,
+    read_record, record_path, waiting::during,
 };
 use crate::{
     agent::{bidding::random, error::Failure},
@@ -68,7 +68,9 @@ impl ProveArgs {
     pub(super) fn run(self) -> Result<(), Failure> {
         let path = record_path(&self.record);
         let record = read_record(&path)?;
-        let key = self.key(&path, &record)?;
+        let label = record.label();
+        let reading = format!("reading and checking the proving key of {label}");
+        let key = during(&reading, || self.key(&path, &record))?;
         let named: Named = read_json(&self.attributes)?;
         let attributes = key.attributes().attributes_from_named(&named);
         let named: Named = read_json(&self.claim)?;
@@ -97,13 +99,16 @@ impl ProveArgs {
             .stage(&record, &random()?)
             .map_err(|e| Failure::new(e.to_string(), "try again"))?;
         let started = Instant::now();
-        let proof = prove(
-            &key,
-            &staged.credential,
-            &staged.path,
-            &staged.statement,
-            random()?,
-        )
+        let seed = random()?;
+        let proving = format!("proving {label}, {} constraints", key.constraints());
+        let proof = during(&proving, || {
+            let Staged {
+                credential,
+                path,
+                statement,
+            } = &staged;
+            prove(&key, credential, path, statement, seed)
+        })
         .map_err(|e| refusal(&key, &staged, e))?;
         let took = started.elapsed();
 

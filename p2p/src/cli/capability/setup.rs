@@ -3,6 +3,7 @@
 use super::{
     KEY_ENDING, TYPE_FILE, circuit, make_directory, out,
     prover::{self, DEV_SETUP_SEED},
+    waiting::during,
 };
 use crate::{
     agent::{bidding::random, error::Failure},
@@ -46,7 +47,9 @@ impl SetupArgs {
             random()?
         };
         let started = Instant::now();
-        let (key, record) = prover::setup_from(circuit, seed)?;
+        let (key, record) = during(&format!("setting up {}", self.label), || {
+            prover::setup_from(circuit, seed)
+        })?;
         let took = started.elapsed();
         let bytes = key.to_bytes();
         write_bytes(&key_path, &bytes, Access::Public)?;
