@@ -66,7 +66,10 @@ const NO_LIMITS: &[(&str, &[&str])] = &[
     ),
     (
         "shapes the verification engine",
-        &["tender_circuits::verify::lanes::*"],
+        &[
+            "tender_circuits::verify::lanes::*",
+            "tender_circuits::verify::spread::*",
+        ],
     ),
     (
         "bounds the memory of a program that proves, which no stranger has it do",
