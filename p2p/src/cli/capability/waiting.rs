@@ -4,7 +4,7 @@ use super::out;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::{
     io::IsTerminal as _,
-    sync::mpsc::{RecvTimeoutError, channel},
+    sync::mpsc::{RecvTimeoutError, sync_channel},
     thread,
     time::{Duration, Instant},
 };
@@ -36,7 +36,7 @@ fn said<T>(
     work: impl FnOnce() -> T,
 ) -> T {
     let began = Instant::now();
-    let (done, waiting) = channel::<()>();
+    let (done, waiting) = sync_channel::<()>(0);
     thread::scope(|scope| {
         scope.spawn(move || {
             while waiting.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
@@ -56,10 +56,10 @@ mod tests {
     #[test]
     fn long_work_is_heard_of_while_it_lasts_and_short_work_is_not() {
         let mut lines = Vec::new();
-        let (heard, hears) = channel();
+        let (heard, hears) = sync_channel(1);
         let say = |line| {
             lines.push(line);
-            let _ = heard.send(());
+            let _ = heard.try_send(());
         };
         assert_eq!(
             said("proving", Duration::from_millis(1), say, || hears.recv()),
