@@ -9,7 +9,7 @@ use crate::{
     registry::MerklePath,
     statement::Statement,
     verify::{
-        Engine, VerifyError,
+        Engine, VerifyError, VerifyingKey,
         single::{parse_proof, proof_bytes},
     },
 };
@@ -44,6 +44,18 @@ pub fn rerandomise(
     let key = record
         .verifying_key()
         .map_err(|_| VerifyError::ProofMalformed)?;
+    rerandomise_under(&key, proof, seed)
+}
+
+/// [`rerandomise`] with a key that is parsed already.
+///
+/// # Errors
+/// [`VerifyError::ProofMalformed`] and the like if the proof does not decode.
+pub fn rerandomise_under(
+    key: &VerifyingKey,
+    proof: &ProofBytes,
+    seed: [u8; 32],
+) -> Result<ProofBytes, VerifyError> {
     let proof = parse_proof(proof)?;
     let mut rng = rng(b"rerandomise", &[&seed]);
     let other = Groth16::<Bn254>::rerandomize_proof(key.inner(), &proof, &mut rng);

@@ -13,7 +13,8 @@ use common::{run, tender};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    path::Path,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
 };
 use tender_circuits::verify::Engine;
 
@@ -25,10 +26,46 @@ fn number(value: &serde_json::Value) -> f64 {
     value.as_f64().unwrap_or_else(|| panic!("{value}"))
 }
 
+/// A program for `--peers`: one peer that says what is true, found by another verifier's words, and one that accepts everything.
+const PEERS: &str = r#"#!/usr/bin/env python3
+import json, subprocess, sys, os
+task = json.load(open(sys.argv[1]))
+good = []
+for number, entry in enumerate(task["proofs"]):
+    folder = f"{sys.argv[1]}.{number}"
+    os.mkdir(folder)
+    for name, value in [("verification_key", task["key"]), ("proof", entry["proof"]), ("public", entry["inputs"])]:
+        json.dump(value, open(f"{folder}/{name}.json", "w"))
+    done = subprocess.run([TENDER, "capability", "verify", "--snarkjs", folder], capture_output=True)
+    good.append(done.returncode == 0)
+print(json.dumps({"peer": "honest 1.0", "about": "asks <another>", "verdicts": good, "us": [7.0, 9.0, 8.0]}))
+print(json.dumps({"peer": "credulous", "about": "", "verdicts": [True for _ in good], "us": [1.0]}))
+"#;
+
+/// Writes a program.
+fn program(dir: &Path, name: &str, text: &str) -> PathBuf {
+    let path = dir.join(name);
+    let text = text.replace("TENDER", &format!("{:?}", env!("CARGO_BIN_EXE_tender")));
+    fs::write(&path, text).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}
+
+/// The engines of this machine, by the names they have in results.
+fn engines() -> BTreeSet<&'static str> {
+    let here = Engine::ALL.into_iter().filter(|it| it.is_available());
+    here.map(|it| match it {
+        Engine::Arkworks => "arkworks-batch",
+        it => it.name(),
+    })
+    .collect()
+}
+
 #[test]
 fn verify_leaves_rows_a_table_and_a_page_that_stands_alone() {
     let dir = tempfile::tempdir().unwrap();
     let (out, file) = (dir.path().join("new/out"), dir.path().join("rows.json"));
+    let peers = program(dir.path(), "peers", PEERS);
     let said = tender([
         "bench",
         "verify",
@@ -44,6 +81,8 @@ fn verify_leaves_rows_a_table_and_a_page_that_stands_alone() {
         "7",
         "--seed",
         &"5a".repeat(32),
+        "--peers",
+        peers.to_str().unwrap(),
         "--out",
         out.to_str().unwrap(),
         "--json",
@@ -64,12 +103,16 @@ fn verify_leaves_rows_a_table_and_a_page_that_stands_alone() {
     assert!(machine["processor"].is_string() && machine["cores"].as_u64() > Some(0));
     assert_eq!(data["run"]["seed"], "5a".repeat(32));
     assert_eq!(data["run"]["distinct_proofs"], 6);
+    assert_eq!(data["run"]["proven"], 6);
+    let command = data["run"]["command"].as_str().unwrap();
+    assert!(command.contains("bench verify --n 1,6"), "{command}");
     if machine["optimised"] == false {
         let warned = data["warnings"].to_string();
         assert!(warned.contains("optimisation"), "{warned}");
     }
 
     let rows = data["rows"].as_array().unwrap();
+    let same = ["sweep", "cores", "n", "inputs", "keys", "bad"];
     let mut situations: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
     for row in rows {
         let engine = row["engine"].as_str().unwrap();
@@ -80,32 +123,56 @@ fn verify_leaves_rows_a_table_and_a_page_that_stands_alone() {
         if engine == "naive" {
             assert_eq!(ratio, 1.0, "{row}");
         }
-        let key: Vec<_> = ["sweep", "cores", "n", "inputs", "bad"]
-            .map(|name| row[name].to_string())
-            .into();
+        let key: Vec<_> = same.map(|name| row[name].to_string()).into();
         assert!(situations.entry(key.join(" ")).or_default().insert(engine));
     }
-    let engines = BTreeSet::from(["naive", "arkworks-batch"]);
-    assert!(
-        situations.values().all(|there| *there == engines),
-        "every engine in every situation: {situations:#?}"
-    );
+    for (situation, there) in &situations {
+        if situation.contains("peer") {
+            assert_eq!(*there, BTreeSet::from(["naive", "honest 1.0"]));
+        } else {
+            assert_eq!(*there, engines(), "every engine in {situation}");
+        }
+    }
     let values = |name: &str| -> BTreeSet<u64> {
         rows.iter().map(|row| row[name].as_u64().unwrap()).collect()
     };
     assert_eq!(values("n"), BTreeSet::from([1, 6]));
-    assert_eq!(values("bad"), BTreeSet::from([0, 1, 5, 25, 50]));
+    assert_eq!(values("bad_proofs"), BTreeSet::from([0, 1, 3, 6]));
     assert!(values("inputs").is_superset(&BTreeSet::from([7, 15])));
+    let percentages: BTreeSet<String> = rows.iter().map(|row| row["bad"].to_string()).collect();
+    for percent in ["0", "1", "3.125", "10", "50", "100"] {
+        assert!(percentages.contains(percent), "{percentages:?}");
+    }
     // and ratios are what they are defined as
     for row in rows {
-        let naive = rows.iter().find(|it| {
-            it["engine"] == "naive"
-                && ["sweep", "cores", "n", "inputs", "bad"]
-                    .iter()
-                    .all(|name| it[name] == row[name])
-        });
+        let naive = rows
+            .iter()
+            .find(|it| it["engine"] == "naive" && same.iter().all(|name| it[name] == row[name]));
         let expected = number(&naive.unwrap()["us_per_proof"]) / number(&row["us_per_proof"]);
         assert!((number(&row["ratio"]) - expected).abs() < 1e-9, "{row}");
+    }
+
+    // a peer that is right has a row, one that is wrong a warning
+    let honest = rows
+        .iter()
+        .find(|row| row["engine"] == "honest 1.0")
+        .unwrap();
+    assert_eq!(number(&honest["us_per_proof"]), 8.0);
+    let warned = data["warnings"].to_string();
+    assert!(
+        warned.contains("credulous accepts a false proof"),
+        "{warned}"
+    );
+
+    // stages add up to about the whole
+    let stages = data["stages"].as_array().unwrap();
+    let lanes = engines().len() - 2;
+    assert_eq!(stages.len(), lanes, "the engines in lanes");
+    for it in stages {
+        let parts = it["stages"].as_array().unwrap();
+        let sum: f64 = parts.iter().map(|part| number(&part["us_per_proof"])).sum();
+        assert!(parts.len() > 4 && sum > 0.0, "{it}");
+        assert!(number(&it["miller_loops"]) > 0.0, "{it}");
     }
 
     let csv = fs::read_to_string(out.join("results.csv")).unwrap();
@@ -123,8 +190,21 @@ fn verify_leaves_rows_a_table_and_a_page_that_stands_alone() {
     }
 
     let page = fs::read_to_string(out.join("report.html")).unwrap();
-    assert_eq!(page.matches("<figure>").count(), 4);
-    assert!(page.matches("<polyline").count() >= 8 && page.matches("<svg").count() >= 4);
+    for title in [
+        "Cost against batch size, 1 core",
+        "Where the time goes",
+        "Cost against bad proofs",
+        "Cost against public inputs",
+        "Cost against verifying keys",
+        "Beside other verifiers",
+    ] {
+        let figure = format!("<h3>{title}</h3>");
+        assert_eq!(page.matches(&figure).count(), 1, "{title}");
+    }
+    assert_eq!(page.matches("<figure").count(), 6);
+    assert_eq!(page.matches("<svg").count(), 12, "wide and narrow");
+    assert!(page.matches("<polyline").count() >= 2 * 4 * engines().len());
+    assert!(page.contains("asks &lt;another&gt;"));
     assert!(page.contains("prefers-color-scheme: dark"));
     assert!(page.contains(&"5a".repeat(32)));
     for foreign in [
@@ -132,7 +212,9 @@ fn verify_leaves_rows_a_table_and_a_page_that_stands_alone() {
     ] {
         assert!(!page.contains(foreign), "the page has `{foreign}`");
     }
-    for tag in ["figure", "svg", "table", "div", "ul", "li", "g", "h2"] {
+    for tag in [
+        "figure", "svg", "table", "div", "ul", "li", "g", "h2", "details",
+    ] {
         let (opened, closed) = (format!("<{tag}"), format!("</{tag}>"));
         let opened = page.match_indices(&opened).filter(|(at, _)| {
             let next = page[at + opened.len()..].chars().next();
@@ -168,6 +250,45 @@ fn verify_measures_every_size_at_the_percentages_asked_for() {
         ((7, 100), 7),
     ];
     assert_eq!(seen, BTreeMap::from(expected));
+}
+
+#[test]
+fn verify_measures_the_engines_asked_for_beside_the_naive_loop_on_proofs_that_all_differ() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("rows.json");
+    run(&format!(
+        "bench verify --n 9 --cores 1 --engines portable --bad 0 --rounds 1 --proofs 6 --inputs 7 --json {}",
+        file.display()
+    ))
+    .ok();
+    let data = json(&file);
+    let rows = data["rows"].as_array().unwrap();
+    let seen: BTreeSet<_> = rows
+        .iter()
+        .map(|row| row["engine"].as_str().unwrap())
+        .collect();
+    assert_eq!(seen, BTreeSet::from(["naive", "portable"]));
+    assert_eq!(
+        (&data["run"]["proven"], &data["run"]["distinct_proofs"]),
+        (&6.into(), &9.into())
+    );
+}
+
+#[test]
+fn a_program_for_peers_that_fails_or_is_not_there_ends_the_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let failing = program(dir.path(), "failing", "#!/bin/sh\nexit 3\n");
+    for (peers, says) in [
+        (failing, "exit status: 3"),
+        (dir.path().join("nowhere"), "nowhere"),
+    ] {
+        run(&format!(
+            "bench verify --n 6 --cores 1 --engines portable --bad 0 --rounds 1 --proofs 6 --inputs 7 --out {} --peers {}",
+            dir.path().display(),
+            peers.display()
+        ))
+        .fails(1, &["--peers", says]);
+    }
 }
 
 #[test]
@@ -259,6 +380,8 @@ fn wrong_arguments_are_refused_before_anything_is_measured() {
         ("bench verify --bad 101", "101 is not in"),
         ("bench verify --inputs 6", "7 to 22 public inputs"),
         ("bench verify --seed 5a", "64 hex digits"),
+        ("bench verify --engines quick", "no engine is called"),
+        ("bench verify --peers x", "--out"),
         ("bench verify --cores 0", "number of cores"),
         ("bench verify --json /no/such/place/x.json", "no directory"),
         ("bench prove --rounds 0", "0 is not in"),

@@ -56,6 +56,14 @@ impl Machine {
         })
     }
 
+    /// What matters most, on one line for people.
+    pub(super) fn summary(&self) -> String {
+        let ifma = self.features.contains(&"avx512ifma");
+        let (Machine { processor, .. }, cores) = (self, self.cores);
+        let with = if ifma { "with" } else { "without" };
+        format!("{processor}, {cores} cores, {with} AVX-512 IFMA")
+    }
+
     /// On one line.
     pub(super) fn line(&self) -> String {
         let features = self.features.join(" ");

@@ -2,7 +2,7 @@
 //!
 //! | command | measures | anchor in the same run |
 //! |---|---|---|
-//! | `verify` | proofs from bytes to verdict, one by one and in batches | the naive loop |
+//! | `verify` | proofs from bytes to verdict: every engine, and other programs' verifiers | the naive loop |
 //! | `prove` | setup and proving, per built-in type | one core |
 //! | `auction` | a network of processes over loopback: bids admitted, close to certificate | one validator |
 //! | `load` | the same network under attack: pace of blocks, memory, who is still served | the pace just before |
@@ -11,15 +11,20 @@
 //! case; every verdict is compared with the one expected, and a wrong one ends the run. Times are floats: nothing here is agreed upon by peers.
 
 mod auction;
+mod cell;
 mod chart;
 mod engine;
+mod figures;
 mod load;
 mod machine;
 mod network;
+mod page;
+mod peers;
 mod progress;
 mod prove;
 mod report;
 mod sealing;
+mod stages;
 mod stats;
 mod subject;
 mod verify;
@@ -31,7 +36,7 @@ use std::path::Path;
 /// What to measure.
 #[derive(Debug, Subcommand)]
 pub(super) enum BenchCommand {
-    /// Verifying proofs: one by one, and in batches, with bad ones among them
+    /// Verifying proofs: every engine, one by one and in batches, with bad ones among them
     Verify(verify::VerifyArgs),
     /// Setting up and proving, for every built-in capability type
     Prove(prove::ProveArgs),

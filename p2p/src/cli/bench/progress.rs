@@ -11,9 +11,19 @@ use std::{
 /// Pause between two plain lines.
 const EVERY: Duration = Duration::from_secs(10);
 
+/// What is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unit {
+    /// Things done.
+    Steps,
+    /// Milliseconds of expected work, of which people read the share that is done.
+    Work,
+}
+
 /// The progress of one part of a run. May be told from several threads.
 pub(super) struct Progress {
     what: String,
+    unit: Unit,
     total: u64,
     done: AtomicU64,
     began: Instant,
@@ -23,10 +33,22 @@ pub(super) struct Progress {
 }
 
 impl Progress {
+    /// So many steps.
     pub(super) fn new(what: impl Into<String>, total: usize) -> Self {
-        let (what, total) = (what.into(), total as u64);
+        Self::of(what.into(), Unit::Steps, total as u64)
+    }
+
+    /// Work that is expected to take so many milliseconds.
+    pub(super) fn of_work(what: impl Into<String>, total: u64) -> Self {
+        Self::of(what.into(), Unit::Work, total)
+    }
+
+    fn of(what: String, unit: Unit, total: u64) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
-            let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {eta_precise}");
+            let style = ProgressStyle::with_template(match unit {
+                Unit::Steps => "{msg} {wide_bar} {pos}/{len} {eta} left",
+                Unit::Work => "{msg} {wide_bar} {percent} % {eta} left",
+            });
             let bar = ProgressBar::new(total).with_message(what.clone());
             if let Ok(style) = style {
                 bar.set_style(style);
@@ -38,6 +60,7 @@ impl Progress {
         }
         Progress {
             what,
+            unit,
             total,
             done: AtomicU64::new(0),
             began: Instant::now(),
@@ -48,7 +71,15 @@ impl Progress {
 
     /// One step more is done.
     pub(super) fn step(&self) {
-        let done = self.done.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+        self.advance(1);
+    }
+
+    /// So much more is done.
+    pub(super) fn advance(&self, by: u64) {
+        let done = self
+            .done
+            .fetch_add(by, Ordering::Relaxed)
+            .saturating_add(by);
         match &self.bar {
             Some(bar) => bar.set_position(done),
             None => self.line(done),
@@ -65,7 +96,14 @@ impl Progress {
                 .compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed)
                 .is_ok();
         if is_due {
-            out::note(format_args!("  {done} of {}", self.total));
+            let left = left(elapsed, done, self.total);
+            match self.unit {
+                Unit::Steps => out::note(format_args!("  {done} of {}, {left} left", self.total)),
+                Unit::Work => {
+                    let percent = done.saturating_mul(100).checked_div(self.total);
+                    out::note(format_args!("  {} %, {left} left", percent.unwrap_or(100)));
+                }
+            }
         }
     }
 
@@ -77,5 +115,31 @@ impl Progress {
         }
         out::note(format_args!("{}: {:.1} s", self.what, took.as_secs_f64()));
         took
+    }
+}
+
+/// What is left of a time of which `elapsed` milliseconds brought `done` of `total`: `3 min 20 s`.
+fn left(elapsed: u64, done: u64, total: u64) -> String {
+    let rest = total.saturating_sub(done);
+    let seconds = elapsed
+        .saturating_mul(rest)
+        .checked_div(done.saturating_mul(1000))
+        .unwrap_or(0);
+    match (seconds / 60, seconds % 60) {
+        (0, seconds) => format!("{seconds} s"),
+        (minutes, seconds) => format!("{minutes} min {seconds} s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::left;
+
+    #[test]
+    fn what_is_left_follows_from_what_is_done() {
+        assert_eq!(left(10_000, 1, 4), "30 s");
+        assert_eq!(left(100_000, 1, 3), "3 min 20 s");
+        assert_eq!(left(10_000, 5, 4), "0 s");
+        assert_eq!(left(10_000, 0, 4), "0 s");
     }
 }
