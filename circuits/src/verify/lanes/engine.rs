@@ -429,7 +429,9 @@ fn resolve<F: Field>(terms: &[Term<'_, F>], chunks: &[Chunk<F>]) -> Vec<(usize, 
         })
         .collect();
     let mut false_: Vec<usize> = searched.concat();
-    if let [one] = whole.as_slice() {
+    if let [one] = whole.as_slice()
+        && chunks.iter().all(|chunk| chunk.strangers.is_empty())
+    {
         // The test of all was of this one.
         false_.push(*one);
     } else if !whole.is_empty() {

@@ -127,6 +127,33 @@ fn outside(proof: &ProofBytes, b: G2Affine) -> ProofBytes {
     proof_bytes(&proof)
 }
 
+/// A batch in parts, one for each thread: strangers in the first, and in the second one proof that holds, or does not, among identities.
+#[test]
+fn verdicts_do_not_depend_on_the_number_of_threads() {
+    let mut rng = crate::keys::rng(b"threads", &[]);
+    let mut cases = cases(14, &[2; 130]);
+    cases[3].proof = outside(&cases[3].proof, super::layers::stray(&mut rng));
+    for at in (64..130).filter(|at| *at != 100) {
+        spoil(&mut cases, at, 7);
+    }
+    for moves in [0_u64, 1] {
+        cases[100].proof = moved(&cases[100].proof, Fr::from(moves));
+        let expected = singly(&cases);
+        assert_eq!(expected[100].is_ok(), moves == 0);
+        for threads in 1..=4 {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+            let found = (pool.build().unwrap()).install(|| {
+                engines()
+                    .map(|engine| engine.verify(&items(&cases), &[9; 32]))
+                    .collect::<Vec<_>>()
+            });
+            for (engine, found) in engines().zip(found) {
+                assert!(found == expected, "{engine:?}, {threads} threads");
+            }
+        }
+    }
+}
+
 /// Chunks that hold, that fail and that have a stranger, in one batch, and more pairs than walk together.
 #[test]
 fn bad_proofs_are_found_in_chunks_groups_and_alone() {
