@@ -155,9 +155,6 @@ fn provers_side_by_side() {
     let tabled = Prepared::default();
     for engine in engines() {
         let began = Instant::now();
-        if std::env::var_os("ONLY").is_some() && engine != Engine::Ifma {
-            continue;
-        }
         let bytes = tabled.prepare(&key.inner, engine);
         println!(
             "{}: tables of {bytes} bytes in {:?}",
@@ -182,9 +179,6 @@ fn provers_side_by_side() {
             drop(domain.quotient(&values.1.a, &values.1.b))
         });
         for engine in [Engine::Arkworks].into_iter().chain(engines()) {
-            if std::env::var_os("ONLY").is_some() && engine != Engine::Ifma {
-                continue;
-            }
             time(engine.name().into(), &mut || {
                 proof(key, &key.prepared, (engine, false), &values, random);
             });
@@ -193,9 +187,6 @@ fn provers_side_by_side() {
             });
         }
         for engine in engines() {
-            if std::env::var_os("ONLY").is_some() && engine != Engine::Ifma {
-                continue;
-            }
             let tables = tabled.tables(engine).get().unwrap().as_ref().unwrap();
             let mut scalars = values.0.0.clone();
             time(format!("{} a", engine.name()), &mut || {
