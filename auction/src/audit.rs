@@ -5,11 +5,11 @@
 
 use crate::checkpoint::Checkpoint;
 use crate::genesis::{Genesis, GenesisError};
-use crate::market::{Market, MarketState};
+use crate::market::{Market, MarketState, ProofVerifier};
 use crate::outcome::{AuctionEnd, EntryOutcome, OutcomeRecord};
 use crate::transaction::Transaction;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 use tender_circuits::EvidenceKind;
 use tender_consensus::{
     block::CommittedBlock,
@@ -105,7 +105,21 @@ impl Audit {
     /// # Errors
     /// [`GenesisError`].
     pub fn new(genesis: Genesis) -> Result<Self, GenesisError> {
-        let market = Market::new(genesis)?;
+        Ok(Audit::of(Market::new(genesis)?))
+    }
+
+    /// The same with another judge of proofs.
+    ///
+    /// # Errors
+    /// [`GenesisError`].
+    pub fn with_verifier(
+        genesis: Genesis,
+        verifier: Arc<dyn ProofVerifier>,
+    ) -> Result<Self, GenesisError> {
+        Ok(Audit::of(Market::with_verifier(genesis, verifier)?))
+    }
+
+    fn of(market: Market) -> Self {
         let chain = ChainState::genesis(&market);
         let report = AuditReport {
             chain: chain.chain,
@@ -127,11 +141,18 @@ impl Audit {
             roots: 0,
             set_changes: 0,
         };
-        Ok(Audit {
+        Audit {
             market,
             chain,
             report,
-        })
+        }
+    }
+
+    /// Verifies the proofs of the blocks that are audited next, those of many blocks together. Says nothing of them and counts nothing: [`Audit::block`] does,
+    /// for each, and finds what is good already verified.
+    pub fn foresee(&self, blocks: &[CommittedBlock]) {
+        let blocks: Vec<_> = blocks.iter().map(|it| &it.block.transactions[..]).collect();
+        self.market.verify_range(&self.chain.app, &blocks);
     }
 
     /// The last block checked: what an auditor may hand on for others to trust.

@@ -901,9 +901,9 @@ fn proofs_verified_together_have_each_its_own_verdict() {
     let claims: Vec<_> = claims.iter().collect();
     // The second time some verdicts are remembered.
     for _ in 0..2 {
-        let verdicts = market.verify_proofs(&claims).into_iter();
+        let verdicts = market.verify_proofs(&claims).into_iter().zip(&claims);
         let codes: Vec<_> = verdicts
-            .map(|verdict| verdict.err().map(|e| e.code()))
+            .map(|(verdict, claim)| verdict.err().map(|_| claim.refused().code()))
             .collect();
         let bad = Some("invalid_proof");
         assert_eq!(codes, [None, bad, bad, None]);

@@ -23,6 +23,10 @@ pub trait Application {
     /// What the chain starts from. Must always return the same.
     fn genesis(&self) -> Genesis<Self::State>;
 
+    /// Told of blocks that most likely come next on top of `parent`, in order, before they are executed one by one: a chance to do at once what they have
+    /// in common. Must change no result of anything.
+    fn foresee(&self, _parent: &Self::State, _blocks: &[&[TxBytes]]) {}
+
     /// Chooses from `candidates` (in order) the transactions that apply, and computes witnesses, so that both together stay within
     /// `context.params`. May return nothing.
     /// The result must be accepted by [`Application::execute`]; if it is not, nothing is proposed.

@@ -7,6 +7,7 @@ use super::{
     Market,
     auction::{Auction, Phase},
     bids::examine_bid,
+    cache::Cache,
     refusal::Refusal,
     registry::MAX_REVOKED_SERIALS,
     sealing::faulty,
@@ -24,12 +25,13 @@ use crate::{
     transaction::{Action, AwardRef, SealKeyTx, SealRevealTx, SignedTx, Transaction},
 };
 use tender_circuits::{field::is_canonical, registry::CAPACITY};
-use tender_wire::{AuctionId, FieldBytes, PublicKey, UnixTime};
+use tender_wire::{AuctionId, Digest, FieldBytes, PublicKey, UnixTime};
 
 /// What is known of a transaction's signatures. They rest on nothing that changes: issuers keep their index and key for ever.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Signatures {
-    ToVerify,
+#[derive(Clone, Copy)]
+pub(super) enum Signatures<'a> {
+    /// Unless it is a bid remembered here.
+    ToVerify(&'a Cache<Digest, ()>),
     Verified,
 }
 
@@ -46,7 +48,7 @@ impl Market {
             Transaction::Bid(bid) => self.admit_bid(state, at, bid).map(|_| ()),
             Transaction::SealKey(key) => check_seal_key(state, at, key),
             Transaction::SealReveal(reveal) => check_seal_reveal(state, at, reveal),
-            Transaction::Signed(signed) => check_signed(state, at, signed, Signatures::ToVerify),
+            Transaction::Signed(signed) => check_signed(state, at, signed, self.signatures()),
         }
     }
 
@@ -69,7 +71,7 @@ impl Market {
     ) -> Result<Vec<ProofClaim>, Refusal> {
         let at = state.next_clock();
         match tx {
-            Transaction::Bid(bid) => Ok(examine_bid(state, at, bid, Signatures::ToVerify)?.proofs),
+            Transaction::Bid(bid) => Ok(examine_bid(state, at, bid, self.signatures())?.proofs),
             _ => self.check(state, at, tx).map(|()| Vec::new()),
         }
     }
@@ -170,7 +172,7 @@ pub(super) fn check_signed(
     state: &MarketState,
     at: Clock,
     tx: &SignedTx,
-    signatures: Signatures,
+    signatures: Signatures<'_>,
 ) -> Result<(), Refusal> {
     if let Action::OpenAuction(spec) = &tx.action {
         spec.check().map_err(|error| Refusal::Spec { error })?;
@@ -187,7 +189,7 @@ pub(super) fn check_signed(
         return Err(Refusal::TooManySigners { max: MAX_SIGNERS });
     }
     check_action(state, at, &tx.signer, &tx.action)?;
-    if signatures == Signatures::ToVerify {
+    if matches!(signatures, Signatures::ToVerify(_)) {
         tx.verify_signature(&state.chain())
             .map_err(|_| Refusal::BadSignature { signer: tx.signer })?;
     }

@@ -39,6 +39,10 @@ impl Application for Market {
         }
     }
 
+    fn foresee(&self, parent: &MarketState, blocks: &[&[TxBytes]]) {
+        self.verify_range(parent, blocks);
+    }
+
     fn propose(
         &self,
         parent: &MarketState,

@@ -7,6 +7,7 @@ use super::{
     Market,
     admission::Signatures,
     auction::{AdmittedBid, AdmittedEvidence, Auction, Phase},
+    cache::Cache,
     execute::MAX_BLOCK_BIDS,
     refusal::Refusal,
     state::{Clock, MarketState},
@@ -16,17 +17,18 @@ use crate::{
     bid::{Bid, BidContent, ClassSlots, EvidenceSummary},
     ledger::{Amounts, Capacity},
     seal::BidBody,
-    task::AuctionSpec,
-    transaction::Transaction,
+    task::{AuctionSpec, auction_id},
+    transaction::{Action, Transaction},
 };
 use std::{collections::BTreeMap, sync::Arc};
 use tender_circuits::{
     Attestation, CapabilityType, Claim, ClaimSchema, Evidence, IssuerMask, ProofEvidence,
+    verify::VerifyError,
 };
-use tender_wire::{BidId, FieldBytes, Height, TypeId};
-
-/// Proofs of a block verified at a time: what one full of bad ones costs, where all 1024 would take seconds. Good ones lose little by it.
-pub const AHEAD: usize = 64;
+use tender_consensus::tx::TxBytes;
+use tender_wire::{
+    AuctionId, BidId, ChainId, Digest, FieldBytes, Height, Tag, TypeId, UnixTime, hash_of,
+};
 
 /// A bid that may enter if all its proofs verify.
 pub(super) struct ExaminedBid {
@@ -42,21 +44,24 @@ impl Market {
         at: Clock,
         bid: &Bid,
     ) -> Result<AdmittedBid, Refusal> {
-        let ExaminedBid { bid, proofs } = examine_bid(state, at, bid, Signatures::ToVerify)?;
+        let ExaminedBid { bid, proofs } = examine_bid(state, at, bid, self.signatures())?;
         for claim in &proofs {
             self.verifier
                 .verify(claim)
-                .map_err(|_| invalid_proof(claim))?;
+                .map_err(|_| claim.refused())?;
         }
         Ok(bid)
     }
 
-    /// Verifies proofs together; one verdict for each, in order. Good verdicts are remembered.
-    pub fn verify_proofs(&self, claims: &[&ProofClaim]) -> Vec<Result<(), Refusal>> {
-        let verdicts = self.verifier.verify_all(claims).into_iter().zip(claims);
-        verdicts
-            .map(|(verdict, claim)| verdict.map_err(|_| invalid_proof(claim)))
-            .collect()
+    /// Signatures that are to be verified, unless they are remembered.
+    pub(super) fn signatures(&self) -> Signatures<'_> {
+        Signatures::ToVerify(&self.signatures)
+    }
+
+    /// Verifies proofs together; one verdict for each, in order: [`ProofClaim::refused`] is how a bid is refused for a bad one. Good verdicts are
+    /// remembered.
+    pub fn verify_proofs(&self, claims: &[&ProofClaim]) -> Vec<Result<(), VerifyError>> {
+        self.verifier.verify_all(claims)
     }
 
     /// Verifies the proofs of a block's bids together, before it is executed on top of `state`. What is good is remembered; what is not,
@@ -77,15 +82,82 @@ impl Market {
         });
         let examined = bids.take(MAX_BLOCK_BIDS);
         let examined =
-            examined.filter_map(|bid| examine_bid(state, at, bid, Signatures::ToVerify).ok());
+            examined.filter_map(|bid| examine_bid(state, at, bid, self.signatures()).ok());
         let claims: Vec<_> = examined.flat_map(|bid| bid.proofs).collect();
-        let claims: Vec<_> = claims.iter().collect();
-        for part in claims.chunks(AHEAD) {
-            if self.verifier.verify_all(part).iter().any(Result::is_err) {
+        let mut parts = claims.chunks(self.verifier.together());
+        let _ = parts.all(|part| self.all_good(part));
+    }
+
+    /// Verifies the proofs of the blocks that are to be executed next on top of `state`, those of many blocks together. Nothing is decided by it: what is
+    /// good is remembered, and each block is judged afterwards as strictly as it would be alone. What a proof must prove follows from its bid and from when
+    /// the auction's leases end, so auctions that these blocks open themselves are known too. Ends at the first bid that no block can hold, unsigned or with a bad
+    /// proof.
+    pub fn verify_range(&self, state: &MarketState, blocks: &[&[TxBytes]]) {
+        let chain = state.chain();
+        let mut opened: BTreeMap<AuctionId, UnixTime> = BTreeMap::new();
+        let mut claims: Vec<ProofClaim> = Vec::new();
+        for tx in blocks.iter().flat_map(|transactions| transactions.iter()) {
+            let bid = match Transaction::from_bytes(tx.bytes()) {
+                Ok(Transaction::Bid(bid)) => bid,
+                Ok(Transaction::Signed(tx)) => {
+                    if let Action::OpenAuction(spec) = &tx.action {
+                        opened.insert(auction_id(&chain, &tx.signer, tx.sequence), spec.lease_end);
+                    }
+                    continue;
+                }
+                Ok(_) => continue,
+                Err(_) => return,
+            };
+            let id = &bid.content.auction;
+            let known = state.auctions.by_id.get(id).map(|it| it.spec.lease_end);
+            let Some(lease_end) = known.or_else(|| opened.get(id).copied()) else {
+                continue;
+            };
+            if bid.content.check().is_err() || !is_signed(&self.signatures, &chain, &bid) {
                 return;
             }
+            let proofs = bid.content.evidences.iter().filter_map(|it| match it {
+                Evidence::Proof(proof) => claim_of(state, lease_end, &bid.content, proof).ok(),
+                Evidence::Attestation(_) => None,
+            });
+            claims.extend(proofs);
+            if claims.len() >= self.verifier.together() {
+                if !self.all_good(&claims) {
+                    return;
+                }
+                claims.clear();
+            }
+        }
+        self.all_good(&claims);
+    }
+
+    /// Verifies claims together, and says whether all are good.
+    fn all_good(&self, claims: &[ProofClaim]) -> bool {
+        let claims: Vec<_> = claims.iter().collect();
+        self.verifier.verify_all(&claims).iter().all(Result::is_ok)
+    }
+}
+
+impl ProofClaim {
+    /// How a bid is refused whose proof does not prove this.
+    pub fn refused(&self) -> Refusal {
+        Refusal::InvalidProof {
+            type_id: self.type_id,
         }
     }
+}
+
+/// Whether a bid carries its bidder's signature. Remembers those that do: a signature is verified once, and not again in every block its bid is tried in.
+fn is_signed(known: &Cache<Digest, ()>, chain: &ChainId, bid: &Bid) -> bool {
+    let memory = hash_of(Tag::Verdict, bid);
+    if known.known(&memory).is_some() {
+        return true;
+    }
+    let signed = bid.verify_signature(chain).is_ok();
+    if signed {
+        known.remember(memory, ());
+    }
+    signed
 }
 
 /// Everything about a bid but its proofs.
@@ -93,7 +165,7 @@ pub(super) fn examine_bid(
     state: &MarketState,
     at: Clock,
     bid: &Bid,
-    signatures: Signatures,
+    signatures: Signatures<'_>,
 ) -> Result<ExaminedBid, Refusal> {
     let content = &bid.content;
     content
@@ -112,11 +184,12 @@ pub(super) fn examine_bid(
     let id = content.id();
     check_identity(state, auction, content, id)?;
     check_sealed(auction, content)?;
-    if signatures == Signatures::ToVerify {
-        bid.verify_signature(&state.chain())
-            .map_err(|_| Refusal::BadSignature {
-                signer: content.bidder,
-            })?;
+    if let Signatures::ToVerify(known) = signatures
+        && !is_signed(known, &state.chain(), bid)
+    {
+        return Err(Refusal::BadSignature {
+            signer: content.bidder,
+        });
     }
 
     let capacity = check_evidence(state, content)?;
@@ -136,11 +209,11 @@ pub(super) fn examine_bid(
     for evidence in &content.evidences {
         let fresh_at = match evidence {
             Evidence::Proof(proof) => {
-                proofs.push(claim_of(state, auction, content, proof)?);
+                proofs.push(claim_of(state, auction.spec.lease_end, content, proof)?);
                 state.fresh_root(proof)?
             }
             Evidence::Attestation(attestation) => {
-                if signatures == Signatures::ToVerify {
+                if matches!(signatures, Signatures::ToVerify(_)) {
                     let record = state.type_or_refuse(&attestation.type_id)?;
                     verify_attestation(state, at, auction, content, &record.schema, attestation)?;
                 }
@@ -166,10 +239,10 @@ pub(super) fn examine_bid(
     Ok(ExaminedBid { bid, proofs })
 }
 
-/// What a proof of a bid must prove.
+/// What a proof of a bid must prove in an auction whose leases end then.
 fn claim_of(
     state: &MarketState,
-    auction: &Auction,
+    lease_end: UnixTime,
     bid: &BidContent,
     proof: &ProofEvidence,
 ) -> Result<ProofClaim, Refusal> {
@@ -178,15 +251,9 @@ fn claim_of(
     Ok(ProofClaim {
         type_id,
         record: Arc::clone(record.ok_or(Refusal::UnknownType { type_id })?),
-        statement: bid.statement_of(&state.chain(), proof, auction.spec.lease_end),
+        statement: bid.statement_of(&state.chain(), proof, lease_end),
         proof: proof.proof,
     })
-}
-
-fn invalid_proof(claim: &ProofClaim) -> Refusal {
-    Refusal::InvalidProof {
-        type_id: claim.type_id,
-    }
 }
 
 /// One live bid per asset; a replacement comes from its bidder with a higher sequence; nothing enters twice.

@@ -17,7 +17,7 @@
 //! | [`query`] | what does a peer show of it? |
 //!
 //! Invariants: everything is a pure function of (state, block); bounded by named constants; total on foreign input. Memories
-//! (verdicts, openings, clearings) make it faster and never change a result.
+//! (verdicts, signatures, openings, clearings) make it faster and never change a result.
 
 pub mod admission;
 mod application;
@@ -56,6 +56,7 @@ pub use verifier::{ProofClaim, ProofVerifier, RememberingVerifier};
 
 use crate::genesis::{Genesis, GenesisError};
 use auction::Auctions;
+use cache::Cache;
 use governance::{Governance, Validators};
 use opening::Openings;
 use registry::{Credentials, Issuers};
@@ -65,7 +66,8 @@ use std::{
     sync::Arc,
 };
 use table::Table;
-use tender_wire::Height;
+use tender_wire::{Digest, Height};
+use verifier::MAX_VERDICTS;
 use witness::Clearings;
 
 /// The market of one chain. Shared by the mempool, which predicts, and consensus, which executes.
@@ -73,6 +75,8 @@ pub struct Market {
     genesis: Genesis,
     initial: MarketState,
     verifier: Arc<dyn ProofVerifier>,
+    /// Bids whose signature is good.
+    signatures: Cache<Digest, ()>,
     openings: Openings,
     clearings: Clearings,
 }
@@ -100,6 +104,7 @@ impl Market {
             genesis,
             initial,
             verifier,
+            signatures: Cache::new(MAX_VERDICTS),
             openings: Openings::default(),
             clearings: Clearings::default(),
         })

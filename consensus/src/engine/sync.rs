@@ -285,6 +285,7 @@ impl<A: Application> Engine<A> {
                 _ => Err(Refusal::Unasked),
             });
         }
+        self.foresee(&blocks);
         for committed in blocks {
             if let Err(refusal) = self.take_committed(committed)? {
                 self.sync.claims.remove(&from);
@@ -302,6 +303,24 @@ impl<A: Application> Engine<A> {
             }
         }
         Ok(Ok(()))
+    }
+
+    /// Shows the application what is left of a range, if its next block is certified: a lie is not worth the work.
+    fn foresee(&self, range: &[CommittedBlock]) {
+        let height = self.height();
+        let mut left = range
+            .iter()
+            .skip_while(|it| it.block.header.height != height)
+            .peekable();
+        let is_certified = left.peek().is_some_and(|next| {
+            let (chain, of) = (&self.chain, (height, next.block.id()));
+            let certificate = &next.certificate;
+            certificate.verify(&chain.chain, &chain.validators, of).is_ok()
+        });
+        if is_certified {
+            let blocks: Vec<_> = left.map(|it| &it.block.transactions[..]).collect();
+            self.app.foresee(&self.chain.app, &blocks);
+        }
     }
 
     /// One block of a range: skipped if it is not the next, applied if its certificate holds.
