@@ -180,7 +180,11 @@ fn foresee(market: &Market, payloads: &[Payload]) {
 #[test]
 fn the_proofs_of_a_range_of_blocks_are_verified_together_and_then_only_looked_up() {
     let (scenario, bids) = history();
-    let payloads: Vec<_> = scenario.blocks.iter().map(|it| it.payload.clone()).collect();
+    let payloads: Vec<_> = scenario
+        .blocks
+        .iter()
+        .map(|it| it.payload.clone())
+        .collect();
     for engine in engines() {
         let (market, verifier) = newcomer(engine);
         foresee(&market, &payloads);
@@ -196,7 +200,11 @@ fn the_proofs_of_a_range_of_blocks_are_verified_together_and_then_only_looked_up
 #[test]
 fn a_bad_proof_in_a_range_is_named_as_if_its_block_came_alone() {
     let (scenario, bids) = history();
-    let honest: Vec<_> = scenario.blocks.iter().map(|it| it.payload.clone()).collect();
+    let honest: Vec<_> = scenario
+        .blocks
+        .iter()
+        .map(|it| it.payload.clone())
+        .collect();
     let other = bids[0].content.evidences[0].clone();
     let Evidence::Proof(other) = other else {
         panic!("a proof")

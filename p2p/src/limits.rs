@@ -309,9 +309,13 @@ limits! {
         tender_auction::market::auction::MAX_CLEARING_WORK, "units times entries of an auction": "the bid is refused";
             "the dearest markets clear within half a propose timeout"; the_bid_that_could_not_be_cleared_in_time_is_refused.
         tender_auction::market::execute::MAX_BLOCK_BIDS, "bids of a block": "the block is invalid";
-            "1024 proofs of a millisecond, where none was verified before"; t26_a_block_holds_so_many_bids_and_no_more.
-        tender_auction::market::bids::AHEAD, "proofs of a block verified at a time": "not verified after a bad one";
-            "what a block full of bad ones costs"; a_block_full_of_bad_proofs_costs_a_few_of_them_and_one_round.
+            "1024 proofs, of a millisecond even one by one, where none was verified before"; t26_a_block_holds_so_many_bids_and_no_more.
+        tender_auction::market::verifier::TOGETHER_ARKWORKS, "proofs verified together on arkworks, or one by one": "waits for the next batch";
+            "a fifth of a second, whatever they are"; one_peer_or_client_cannot_fill_a_batch.
+        tender_auction::market::verifier::TOGETHER_PORTABLE, "the same in lanes one wide": "waits for the next batch";
+            "some tens of milliseconds, bad ones more"; one_peer_or_client_cannot_fill_a_batch.
+        tender_auction::market::verifier::TOGETHER_IFMA, "the same in lanes eight wide; of a block, none after bad ones": "waits for the next batch";
+            "some ten milliseconds, bad ones more"; a_block_full_of_bad_proofs_costs_a_few_of_them_and_one_round.
         tender_auction::market::phases::MAX_BLOCK_CLEARINGS, "auctions that clear in a block": "waits for the next block";
             "bounds a block's work"; auctions_that_are_too_much_together_clear_in_blocks_of_their_own.
         tender_auction::market::witness::MAX_CLEARINGS, "cleared auctions remembered": "the oldest is forgotten and cleared anew if needed";
@@ -573,11 +577,11 @@ limits! {
         crate::node::admission::MAX_DUTIES, "this validator's seal keys and reveals waiting to be judged": "tried again after the next block";
             "both for every live auction, twice; they wait for nobody"; duties_wait_for_nobody.
         crate::node::admission::MAX_GOSSIP, "gossiped transactions waiting to be judged": "ignored, nobody is blamed";
-            "some seconds of proofs"; duties_wait_for_nobody.
+            "a second of proofs one by one"; duties_wait_for_nobody.
         crate::node::admission::MAX_GOSSIP_PER_PEER, "of those, one peer's": "ignored, nobody is blamed";
             "a flood waits behind itself"; after_a_block_what_was_set_aside_is_queued_again_or_given_back.
         crate::node::admission::MAX_SUBMITTED, "submitted transactions waiting to be judged": "429 busy";
-            "some seconds of proofs"; duties_wait_for_nobody.
+            "half a second of proofs one by one"; duties_wait_for_nobody.
         crate::node::admission::MAX_SUBMITTED_PER_CLIENT, "of those, one client's": "429 busy";
             "a flood waits behind itself"; a_client_that_floods_waits_behind_itself.
         crate::node::patience::BURST, "transactions that no peer accepts, of one client": "429 too_many_refused";
@@ -590,9 +594,7 @@ limits! {
             "honest peers are a block apart"; after_a_block_what_was_set_aside_is_queued_again_or_given_back.
         crate::node::admission::MAX_ASIDE_PER_PEER, "of those, one peer's": "judged as things stand";
             "one peer cannot take every place"; one_peer_sets_aside_so_much_and_leaves_room_for_others.
-        crate::node::admission::MAX_BATCH, "proofs verified together": "waits for the next batch";
-            "half a second if half are bad"; one_peer_or_client_cannot_fill_a_batch.
-        crate::node::admission::MAX_BATCH_OF_ONE, "of those, one peer's or client's": "waits for the next batch";
+        crate::node::admission::SHARE_OF_ONE, "parts of a batch of proofs, of which one peer or client has one": "waits for the next batch";
             "bad proofs spoil a quarter of a batch at most"; one_peer_or_client_cannot_fill_a_batch.
         crate::node::admission::MAX_EXAMINED, "transactions looked at for one batch": "waits for the next batch";
             "bids must not wait behind a flood of what is refused"; a_flood_of_what_is_refused_keeps_no_bid_waiting_and_nothing_is_kept_too_long.

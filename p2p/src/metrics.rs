@@ -1,5 +1,17 @@
 //! The counters and gauges of one peer, in OpenMetrics text.
 //!
+//! What becomes of bids on their way into the pool:
+//!
+//! | series | |
+//! |---|---|
+//! | `tender_engine{engine}` | 1 for the engine that verifies proofs |
+//! | `tender_proof_wait_seconds` | from a transaction's arrival to the beginning of the batch its proofs are verified in |
+//! | `tender_proof_batch` | proofs in each batch |
+//! | `tender_proof_batch_seconds` | what verifying each batch took |
+//! | `tender_proofs_total{verdict}` | proofs judged: `Ok`, or the rule that was broken ([`ProofVerdict`]) |
+//! | `tender_judged_total{verdict}` | transactions judged: `admitted`, or the code they were refused with |
+//! | `tender_admission_seconds` | from a transaction's arrival to its verdict |
+//!
 //! Invariant: no label holds text a stranger chose; every label is a closed enum or a word of this program, so the number of series is bounded.
 
 use prometheus_client::{
@@ -13,6 +25,7 @@ use prometheus_client::{
     registry::Registry,
 };
 use std::{sync::Arc, time::Duration};
+use tender_circuits::verify::{Engine, VerifyError};
 
 /// Label of [`Metrics::proofs`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -26,8 +39,48 @@ pub struct ProofLabels {
 pub enum ProofVerdict {
     /// It verifies.
     Ok,
-    /// It does not.
-    Bad,
+    /// The statement is not one of its key: the number of inputs, or their form.
+    Inputs,
+    /// The bytes are no points of the right groups.
+    Malformed,
+    /// The bytes are not the encoding of what they decode to.
+    NotCanonical,
+    /// A point is the identity.
+    Identity,
+    /// It does not prove the statement.
+    Invalid,
+}
+
+impl ProofVerdict {
+    /// Every verdict but [`ProofVerdict::Ok`].
+    pub const BAD: [ProofVerdict; 5] = [
+        ProofVerdict::Inputs,
+        ProofVerdict::Malformed,
+        ProofVerdict::NotCanonical,
+        ProofVerdict::Identity,
+        ProofVerdict::Invalid,
+    ];
+
+    /// The label of a verdict.
+    pub fn of(verdict: &Result<(), VerifyError>) -> Self {
+        match verdict {
+            Ok(()) => ProofVerdict::Ok,
+            Err(VerifyError::InputCount { .. } | VerifyError::InputNotCanonical { .. }) => {
+                ProofVerdict::Inputs
+            }
+            Err(VerifyError::ProofMalformed) => ProofVerdict::Malformed,
+            Err(VerifyError::ProofNotCanonical) => ProofVerdict::NotCanonical,
+            Err(VerifyError::ProofIdentity) => ProofVerdict::Identity,
+            Err(VerifyError::Invalid) => ProofVerdict::Invalid,
+        }
+    }
+}
+
+/// Label of [`Metrics::engine`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct EngineLabels {
+    /// Its name.
+    pub engine: &'static str,
 }
 
 /// Label of [`Metrics::judged`].
@@ -127,8 +180,12 @@ pub struct Metrics {
     pub blocks: Counter,
     /// Transactions committed since start.
     pub txs: Counter,
+    /// 1 for the engine that verifies proofs.
+    pub engine: Family<EngineLabels, Gauge>,
     /// Proofs judged at admission, by verdict.
     pub proofs: Family<ProofLabels, Counter>,
+    /// Seconds transactions with proofs waited for their batch.
+    pub proof_wait_seconds: Histogram,
     /// Proofs judged together, for each batch.
     pub proof_batch: Histogram,
     /// Seconds each batch took.
@@ -170,6 +227,8 @@ impl Metrics {
         registry.register("shut_out", "Peers shut out for a while", shut_out.clone());
         let txs = Counter::default();
         registry.register("txs", "Transactions committed since start", txs.clone());
+        let engine = Family::default();
+        registry.register("engine", "The engine that verifies proofs", engine.clone());
         let proofs = Family::default();
         registry.register(
             "proofs",
@@ -181,19 +240,26 @@ impl Metrics {
             registry.register(name, help, histogram.clone());
             histogram
         };
+        let proof_wait_seconds = histogram(
+            "proof_wait_seconds",
+            "Seconds from a transaction's arrival to the batch of its proofs",
+            0.000_25,
+            2.0,
+            15,
+        );
         let proof_batch = histogram(
             "proof_batch",
             "Capability proofs judged together",
             1.0,
             2.0,
-            8,
+            10,
         );
         let proof_batch_seconds = histogram(
             "proof_batch_seconds",
             "Seconds a batch of proofs took",
-            0.001,
+            0.000_25,
             2.0,
-            12,
+            14,
         );
         let admission_seconds = histogram(
             "admission_seconds",
@@ -219,7 +285,9 @@ impl Metrics {
             mempool_bytes,
             blocks,
             txs,
+            engine,
             proofs,
+            proof_wait_seconds,
             proof_batch,
             proof_batch_seconds,
             judged,
@@ -229,17 +297,19 @@ impl Metrics {
         }
     }
 
-    /// Counts a batch of proofs, so many of them bad.
-    pub fn count_proofs(&self, proofs: usize, bad: usize, took: Duration) {
-        let good = proofs.saturating_sub(bad);
-        for (verdict, count) in [(ProofVerdict::Ok, good), (ProofVerdict::Bad, bad)] {
-            if count > 0 {
-                let count = u64::try_from(count).unwrap_or(u64::MAX);
-                let labels = ProofLabels { verdict };
-                self.proofs.get_or_create(&labels).inc_by(count);
-            }
+    /// Says which engine verifies proofs.
+    pub fn set_engine(&self, engine: Engine) {
+        let engine = engine.name();
+        self.engine.get_or_create(&EngineLabels { engine }).set(1);
+    }
+
+    /// Counts a batch of proofs.
+    pub fn count_proofs(&self, verdicts: &[Result<(), VerifyError>], took: Duration) {
+        for verdict in verdicts {
+            let verdict = ProofVerdict::of(verdict);
+            self.proofs.get_or_create(&ProofLabels { verdict }).inc();
         }
-        let size = u32::try_from(proofs).unwrap_or(u32::MAX);
+        let size = u32::try_from(verdicts.len()).unwrap_or(u32::MAX);
         self.proof_batch.observe(size.into());
         self.proof_batch_seconds.observe(took.as_secs_f64());
     }
@@ -285,7 +355,16 @@ mod tests {
         let clone = metrics.clone();
         clone.height.set(7);
         clone.blocks.inc();
-        clone.count_proofs(5, 3, Duration::from_millis(3));
+        let bad = Err(VerifyError::Invalid);
+        let verdicts = [
+            Ok(()),
+            bad.clone(),
+            Ok(()),
+            bad,
+            Err(VerifyError::ProofIdentity),
+        ];
+        clone.count_proofs(&verdicts, Duration::from_millis(3));
+        clone.set_engine(Engine::Portable);
         clone.count_judged("invalid_proof", Duration::ZERO);
         clone.count_gossip(TopicLabel::Vote, GossipOutcome::Reject);
         clone.count_request(Direction::In, RequestOutcome::Refused);
@@ -294,7 +373,9 @@ mod tests {
             "tender_height 7",
             "tender_blocks_total 1",
             "tender_proofs_total{verdict=\"Ok\"} 2",
-            "tender_proofs_total{verdict=\"Bad\"} 3",
+            "tender_proofs_total{verdict=\"Invalid\"} 2",
+            "tender_proofs_total{verdict=\"Identity\"} 1",
+            "tender_engine{engine=\"portable\"} 1",
             "tender_proof_batch_sum 5.0",
             "tender_proof_batch_seconds_count 1",
             "tender_judged_total{verdict=\"invalid_proof\"} 1",

@@ -365,6 +365,19 @@ fn auction_measures_a_network_and_says_which_rows_are_computed() {
     for row in rows {
         assert_eq!((&row["validators"], &row["bids"]), (&1.into(), &3.into()));
         assert!(row["won"].as_u64() > Some(0) && number(&row["bids_per_second"]) > 0.0);
+        let [ours, naive, ratio] = [
+            "admitted_per_second",
+            "naive_admitted_per_second",
+            "over_naive",
+        ]
+        .map(|name| number(&row[name]));
+        assert!(
+            naive > 0.0 && (ratio - ours / naive).abs() < 1e-9 * ratio,
+            "{row}"
+        );
+        assert_eq!(row["engine"], Engine::chosen().unwrap().name());
+        let together = number(&row["proofs_per_batch"]);
+        assert!((1.0..=3.0).contains(&together), "{row}");
     }
     let difference = number(&on["close_to_certificate_s"]) - number(&off["close_to_certificate_s"]);
     assert!(

@@ -9,7 +9,7 @@
 
 mod common;
 
-use common::{Peer, run, tender, until};
+use common::{Peer, ran, run, tender, until};
 use std::{collections::BTreeMap, path::Path};
 use tender_p2p::cli::place::Place;
 
@@ -25,6 +25,36 @@ fn snapshot(directory: &Path) -> BTreeMap<std::path::PathBuf, Vec<u8>> {
         }
     }
     files
+}
+
+/// Never another engine in the place of the one asked for.
+#[test]
+fn an_engine_that_there_is_not_is_refused_at_the_start_by_all_that_verify() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    run(&format!("testnet --validators 1 --output {}", at("net"))).ok();
+    let (home, genesis) = (at("net/validator-0"), at("net/genesis.json"));
+    let before = snapshot(Path::new(&home));
+    for line in [
+        format!("start --home {home}"),
+        format!("dev --once --home {}", at("dev")),
+        format!("audit --genesis {genesis} --home {home}"),
+        "bench auction --validators 1 --bids 1".into(),
+    ] {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_tender"));
+        let command = command.args(line.split_whitespace());
+        let ran = ran(command.env("TENDER_ENGINE", "abacus"));
+        ran.fails(
+            2,
+            &[
+                "TENDER_ENGINE=abacus: no engine is called \"abacus\"",
+                "naive, arkworks, portable",
+                "next: unset it",
+            ],
+        );
+    }
+    assert_eq!(snapshot(Path::new(&home)), before);
+    assert!(!Path::new(&at("dev")).exists());
 }
 
 #[test]

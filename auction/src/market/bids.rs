@@ -46,9 +46,7 @@ impl Market {
     ) -> Result<AdmittedBid, Refusal> {
         let ExaminedBid { bid, proofs } = examine_bid(state, at, bid, self.signatures())?;
         for claim in &proofs {
-            self.verifier
-                .verify(claim)
-                .map_err(|_| claim.refused())?;
+            self.verifier.verify(claim).map_err(|_| claim.refused())?;
         }
         Ok(bid)
     }

@@ -10,10 +10,9 @@
 //!
 //! That proofs are re-randomisable remains: two proofs of one statement are no two facts. Identity is in `ctx`, not in proof bytes.
 //!
-//! [`verify_batch`] gives many proofs the verdicts that they would get one by one, for less; the policy is the same. It runs on arkworks, and is what peers call.
-//!
-//! An [`Engine`] is one of several ways to give these verdicts. `naive` and `arkworks` are the references for verdicts and for the combination; `portable` and
-//! `ifma` compute the combination in the lanes of this crate's own arithmetic. Nothing but benchmarks and tests calls them yet.
+//! An [`Engine`] gives many proofs the verdicts that they would get one by one, for less; the policy is the same. `naive` and `arkworks` are the references for
+//! verdicts and for the combination; `portable` and `ifma` compute the combination in the lanes of this crate's own arithmetic. Peers and audits verify on the
+//! one that [`Engine::chosen`] gives. [`verify_batch`] is the combination on arkworks, by itself.
 
 mod batch;
 mod engine;

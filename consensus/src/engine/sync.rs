@@ -315,7 +315,9 @@ impl<A: Application> Engine<A> {
         let is_certified = left.peek().is_some_and(|next| {
             let (chain, of) = (&self.chain, (height, next.block.id()));
             let certificate = &next.certificate;
-            certificate.verify(&chain.chain, &chain.validators, of).is_ok()
+            certificate
+                .verify(&chain.chain, &chain.validators, of)
+                .is_ok()
         });
         if is_certified {
             let blocks: Vec<_> = left.map(|it| &it.block.transactions[..]).collect();

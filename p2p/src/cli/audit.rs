@@ -3,11 +3,12 @@
 mod progress;
 
 use super::{
+    bidding::random,
     client::{Client, frames},
     error::Failure,
     out,
     place::Place,
-    start::told,
+    start::{engine, told},
 };
 use crate::{
     config::Home,
@@ -21,20 +22,24 @@ use serde::Serialize;
 use std::{
     fmt::Display,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 use tender_auction::{
     audit::{Audit, AuditReport},
     checkpoint::Checkpoint,
     genesis::Genesis,
+    market::RememberingVerifier,
 };
 use tender_consensus::block::CommittedBlock;
-use tender_wire::{Height, Wire as _, decode};
+use tender_wire::{Height, decode};
 
 /// Largest file of blocks read, in bytes.
 pub(crate) const MAX_BLOCKS_BYTES: u64 = 1 << 32;
-/// Blocks read from a store at once.
+/// Blocks read at once, whose proofs are verified together.
 const PAGE: usize = 256;
+/// Bytes of them, but for the last.
+const PAGE_BYTES: usize = 32 << 20;
 
 #[derive(Debug, Args)]
 #[command(
@@ -151,7 +156,8 @@ struct Auditor {
 
 impl Auditor {
     fn new(genesis: Genesis, args: &AuditArgs) -> Result<Self, Failure> {
-        let audit = Audit::new(genesis).map_err(|e| {
+        let verifier = RememberingVerifier::new(engine()?, random()?);
+        let audit = Audit::with_verifier(genesis, Arc::new(verifier)).map_err(|e| {
             Failure::new(
                 format!("{}: {e}", args.genesis.display()),
                 "get the chain's genesis file from somebody you trust",
@@ -166,15 +172,32 @@ impl Auditor {
         })
     }
 
-    fn block(&mut self, bytes: &[u8], source: impl Display) -> Result<(), Failure> {
-        let no = |why: String| {
-            Failure::refused(
-                format!("{source}: the history does not hold: {why}"),
-                "do not rely on it; compare with another peer's: `tender audit --api URL`",
-            )
-        };
-        let block: CommittedBlock = decode(bytes).map_err(|e| no(e.to_string()))?;
-        self.audit.block(&block).map_err(|e| no(e.to_string()))?;
+    /// Blocks one after the other, the proofs of all of them verified together before.
+    fn page(&mut self, page: &[&[u8]], source: impl Display) -> Result<(), Failure> {
+        let decoded = page.iter().map(|bytes| decode(bytes));
+        let blocks: Vec<CommittedBlock> = decoded.map_while(Result::ok).collect();
+        self.audit.foresee(&blocks);
+        for (bytes, block) in page.iter().zip(&blocks) {
+            self.block(bytes, block, &source)?;
+        }
+        // What ended the page is no block.
+        match page
+            .get(blocks.len())
+            .map(|bytes| decode::<CommittedBlock>(bytes))
+        {
+            Some(Err(error)) => Err(does_not_hold(&source, &error)),
+            _ => Ok(()),
+        }
+    }
+
+    fn block(
+        &mut self,
+        bytes: &[u8],
+        block: &CommittedBlock,
+        source: &impl Display,
+    ) -> Result<(), Failure> {
+        let no = |why: String| does_not_hold(source, &why);
+        self.audit.block(block).map_err(|e| no(e.to_string()))?;
         let at = self.audit.checkpoint();
         let differs = |c: &&Checkpoint| c.height == at.height && c.block != at.block;
         if let Some(trusted) = self.checkpoints.iter().find(differs) {
@@ -194,8 +217,11 @@ impl Auditor {
 
     /// Blocks one after the other, each with its length before it.
     fn frames(&mut self, bytes: &[u8], source: impl Display) -> Result<(), Failure> {
+        let mut page = Vec::new();
+        let mut held = 0usize;
         for frame in frames(bytes) {
             let Some(block) = frame else {
+                self.page(&page, &source)?;
                 let what = format!(
                     "{source}: what follows block {} is no block",
                     self.audit.report().height
@@ -205,10 +231,23 @@ impl Auditor {
                     "the file is cut off or is no file of blocks; save it again with `tender audit --save`",
                 ));
             };
-            self.block(block, &source)?;
+            page.push(block);
+            held = held.saturating_add(block.len());
+            if page.len() >= PAGE || held >= PAGE_BYTES {
+                self.page(&page, &source)?;
+                page.clear();
+                held = 0;
+            }
         }
-        Ok(())
+        self.page(&page, &source)
     }
+}
+
+fn does_not_hold(source: &impl Display, why: &impl Display) -> Failure {
+    Failure::refused(
+        format!("{source}: the history does not hold: {why}"),
+        "do not rely on it; compare with another peer's: `tender audit --api URL`",
+    )
 }
 
 fn audit_home(auditor: &mut Auditor, home: &Path) -> Result<(), Failure> {
@@ -230,17 +269,16 @@ fn audit_home(auditor: &mut Auditor, home: &Path) -> Result<(), Failure> {
         .expect(tip.map_or(0, |(height, _)| height.0));
     loop {
         let next = auditor.audit.report().height.next();
-        let page = store
-            .blocks(next, PAGE, CommittedBlock::MAX_BYTES)
-            .map_err(told)?;
+        let page = store.blocks(next, PAGE, PAGE_BYTES).map_err(told)?;
         if page.is_empty() {
             return Ok(());
         }
-        for stored in page {
-            let mut bytes = stored.block;
-            bytes.extend_from_slice(&stored.certificate);
-            auditor.block(&bytes, data.display())?;
-        }
+        let page: Vec<Vec<u8>> = page
+            .into_iter()
+            .map(|stored| [stored.block, stored.certificate].concat())
+            .collect();
+        let page: Vec<_> = page.iter().map(Vec::as_slice).collect();
+        auditor.page(&page, data.display())?;
     }
 }
 

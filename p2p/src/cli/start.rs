@@ -16,6 +16,7 @@ use libp2p::{Multiaddr, multiaddr::Protocol};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::path::{Path, PathBuf};
 use tender_auction::{genesis::Genesis, seal::SealSeed};
+use tender_circuits::verify::{ENGINE_VARIABLE, Engine};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Open files of a busy peer: every connection the network and the API allow, its own files, and room.
@@ -25,7 +26,9 @@ const OPEN_FILES: u64 = 512;
 #[command(
     after_help = "The addresses the peer is bound to are in HOME/addresses.json as soon as it runs. \
     With --port 0 the system chooses the port; the peer then finds the others by the bootstrap addresses of its \
-    configuration, and they learn its address from it."
+    configuration, and they learn its address from it.\n\n\
+    Proofs are verified by the fastest engine this processor can run; TENDER_ENGINE=naive|arkworks|portable|ifma in the environment forces another, \
+    with the same verdicts."
 )]
 pub(super) struct StartArgs {
     /// Home directory, as `tender testnet` or `tender keys new` made it
@@ -80,6 +83,7 @@ pub fn prepare(home: &Path) -> Result<(Config, NodeConfig, NodeKeys), Failure> {
         }
     };
     let node = NodeConfig {
+        engine: engine()?,
         genesis,
         data: home.data(),
         listen: config.network.listen.clone(),
@@ -89,6 +93,26 @@ pub fn prepare(home: &Path) -> Result<(Config, NodeConfig, NodeKeys), Failure> {
         addresses: Some(home.addresses()),
     };
     Ok((config, node, NodeKeys { network, validator }))
+}
+
+/// The engine that verifies proofs: the one [`ENGINE_VARIABLE`] names, else the fastest this processor can run.
+///
+/// # Errors
+/// [`Failure`] if the variable names none, or one this processor cannot run: never another in its place.
+pub fn engine() -> Result<Engine, Failure> {
+    Engine::chosen().map_err(|error| {
+        let value = std::env::var_os(ENGINE_VARIABLE).unwrap_or_default();
+        let here = Engine::ALL.into_iter().filter(|it| it.is_available());
+        let names: Vec<_> = here.map(Engine::name).collect();
+        Failure::usage(
+            format!("{ENGINE_VARIABLE}={}: {error}", value.to_string_lossy()),
+            format!(
+                "unset it, and {} verifies; or set it to one of those this machine can run: {}",
+                Engine::fastest().name(),
+                names.join(", ")
+            ),
+        )
+    })
 }
 
 /// The genesis document of a home.

@@ -8,18 +8,21 @@
 //!                └──── next block ──────┴─▶ set aside, at most PATIENCE
 //! ```
 //!
+//! There are [`JUDGES`], who take turns at the queue: one looks at what waits, in its order, while the other verifies the proofs of the batch before.
+//!
 //! Order of work: size and hash (by the caller), known already, codec, then
 //! [`Market::predict_but_proofs`](tender_auction::market::Market::predict_but_proofs), which goes from cheap to dear: windows, signer, signature, ledger. Only what
-//! passes, and would find room in the pool, has its proofs verified, together with those of whatever waits beside it; nobody waits for a batch to
-//! fill. A bad proof in a batch is found, and is its bid's alone. It costs the batch some smaller ones, so that no source may fill a
-//! batch: [`MAX_BATCH`], [`MAX_BATCH_OF_ONE`].
+//! passes, and would find room in the pool, has its proofs verified, together with those of whatever waits beside it. A proof that comes alone is verified at
+//! once; where two wait there are likely more to come, and the batch stays open for them for [`WINDOW`] at most, if the engine gains by it. A bad proof in
+//! a batch is found, and is its bid's alone. It costs the batch some smaller ones, so that no source may fill a batch: of the [`together`] proofs
+//! that suit the engine it has a quarter ([`SHARE_OF_ONE`]).
 //!
 //! A gossiped transaction refused for the state this peer is in is set aside and judged again after the next block, for
 //! honest peers are often a block apart; only when its time is up is it ignored. What no state admits is rejected at once: gossipsub drops a
 //! peer that sends such things, and a client of the API is told to wait ([`super::patience`]).
 //!
 //! Bounds: [`MAX_DUTIES`], [`MAX_GOSSIP`], [`MAX_GOSSIP_PER_PEER`], [`MAX_SUBMITTED`], [`MAX_SUBMITTED_PER_CLIENT`], [`MAX_ASIDE`],
-//! [`MAX_ASIDE_PER_PEER`]. Sources take turns, so one that floods delays itself; what this peer owes waits for nobody (THREATS T26, L1).
+//! [`MAX_ASIDE_PER_PEER`], [`MAX_EXAMINED`]. Sources take turns, so one that floods delays itself; what this peer owes waits for nobody (THREATS T26, L1).
 
 use super::{
     driver::{Jobs, Outgoing},
@@ -38,13 +41,15 @@ use std::{
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
+use tender_auction::market::verifier::together;
+use tender_circuits::verify::Engine;
 use tender_consensus::tx::TxBytes;
 use tender_wire::TxHash;
 use tokio::sync::{mpsc, oneshot};
 
 /// Seal keys and reveals of this validator waiting to be judged: both for every live auction, twice.
 pub(crate) const MAX_DUTIES: usize = 256;
-/// Gossiped transactions waiting to be judged. At some milliseconds a proof, a few seconds of work.
+/// Gossiped transactions waiting to be judged: a second of work even if proofs are verified one by one, some tens of milliseconds in lanes.
 pub(crate) const MAX_GOSSIP: usize = 768;
 /// Of those, from one peer.
 pub(crate) const MAX_GOSSIP_PER_PEER: usize = 256;
@@ -56,13 +61,14 @@ pub(crate) const MAX_SUBMITTED_PER_CLIENT: usize = 64;
 pub(crate) const MAX_ASIDE: usize = 512;
 /// Of those, from one peer.
 pub(crate) const MAX_ASIDE_PER_PEER: usize = 128;
-/// Proofs verified together, and a bid's beyond: some 60 ms of work if they are good; if half are bad, 1.7 times what they cost one by one, below
-/// half a second (THREATS T26).
-pub(crate) const MAX_BATCH: usize = 64;
-/// Of those, from one peer or client: one that sends bad proofs spoils a quarter of a batch.
-pub(crate) const MAX_BATCH_OF_ONE: usize = 16;
+/// One peer or client may have so small a part of the proofs verified together: one that sends bad ones spoils a quarter of a batch.
+pub(crate) const SHARE_OF_ONE: usize = 4;
 /// Transactions looked at for one batch, so that bids do not wait behind a flood of what is refused without proofs.
-pub(crate) const MAX_EXAMINED: usize = 256;
+pub(crate) const MAX_EXAMINED: usize = 512;
+/// Threads that judge: while one gathers a batch, another verifies the one before.
+pub(crate) const JUDGES: usize = 2;
+/// How long a batch of two or more proofs is open for others. What a batch costs beside its proofs is then small against the time between two of them.
+pub(crate) const WINDOW: Duration = Duration::from_millis(10);
 /// How long a gossiped transaction is kept without a verdict: gossip forgets it after ten seconds.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(8);
 
@@ -89,6 +95,8 @@ struct Item {
 pub(super) struct Admission {
     queue: Mutex<Queue>,
     ready: Condvar,
+    /// Held by the judge that gathers: what a source sends is looked at in its order.
+    gathering: Mutex<()>,
     shared: Arc<Shared>,
     jobs: Jobs,
     out: mpsc::Sender<Outgoing>,
@@ -127,11 +135,14 @@ enum Stage {
 }
 
 /// Transactions whose proofs are verified together.
-#[derive(Default)]
 struct Batch {
     items: Vec<(Item, Outlook)>,
     proofs: usize,
+    /// Proofs it takes in, and a bid's beyond.
+    most: usize,
     of_source: BTreeMap<Whose, usize>,
+    /// When the first came in.
+    since: Option<Instant>,
 }
 
 impl Admission {
@@ -139,6 +150,7 @@ impl Admission {
         Admission {
             queue: Mutex::new(Queue::new()),
             ready: Condvar::new(),
+            gathering: Mutex::new(()),
             shared,
             jobs,
             out,
@@ -182,14 +194,20 @@ impl Admission {
 
     /// A judge: works until stopped.
     pub(super) fn run(&self) {
-        while self.wait() {
-            self.prove(self.gather());
+        while let Some(batch) = self.gather() {
+            self.prove(batch);
         }
     }
 
-    /// Judges what waits, but for proofs: those come together.
-    fn gather(&self) -> Batch {
-        let mut batch = Batch::default();
+    /// Waits for something to judge, and judges what waits, but for proofs: those come together. `None` once stopped.
+    fn gather(&self) -> Option<Batch> {
+        // It guards nothing but the turn.
+        let _turn = self.gathering.lock();
+        if !self.wait() {
+            return None;
+        }
+        let engine = self.shared.engine;
+        let mut batch = Batch::of(together(engine));
         for _ in 0..MAX_EXAMINED {
             let Some(item) = self.next(&batch) else { break };
             match self.examine(&item) {
@@ -197,7 +215,7 @@ impl Admission {
                 Stage::Proofs(outlook) => batch.push(item, outlook),
             }
         }
-        batch
+        Some(batch)
     }
 
     /// Waits until there is something to judge; `false` once stopped.
@@ -212,13 +230,19 @@ impl Admission {
         !queue.stopped
     }
 
-    /// What a batch may yet take in, if it waits already.
+    /// What a batch may yet take in, if it waits already, or comes while the batch is open.
     fn next(&self, batch: &Batch) -> Option<Item> {
         let mut queue = self.lock();
-        if queue.stopped {
-            return None;
+        while !queue.stopped {
+            let next = queue.pop(|source| batch.has_room_for(source));
+            if next.is_some() {
+                return next;
+            }
+            let open = batch.open_for(self.shared.engine)?;
+            let woken = self.ready.wait_timeout(queue, open);
+            queue = woken.unwrap_or_else(PoisonError::into_inner).0;
         }
-        queue.pop(|source| batch.has_room_for(source))
+        None
     }
 
     fn conclude(&self, item: Item, finding: Finding) {
@@ -303,11 +327,11 @@ impl Admission {
         if proofs.is_empty() {
             return;
         }
-        let started = Instant::now();
+        for (item, _) in &batch.items {
+            let waited = item.since.elapsed().as_secs_f64();
+            self.shared.metrics.proof_wait_seconds.observe(waited);
+        }
         let verdicts = self.shared.verify_proofs(&proofs);
-        let bad = verdicts.iter().filter(|verdict| verdict.is_err()).count();
-        let metrics = &self.shared.metrics;
-        metrics.count_proofs(proofs.len(), bad, started.elapsed());
 
         let mut verdicts = verdicts.into_iter();
         for (item, outlook) in batch.items {
@@ -440,9 +464,26 @@ impl Item {
 }
 
 impl Batch {
+    fn of(most: usize) -> Self {
+        Batch {
+            items: Vec::new(),
+            proofs: 0,
+            most,
+            of_source: BTreeMap::new(),
+            since: None,
+        }
+    }
+
     fn has_room_for(&self, source: &Whose) -> bool {
         let of_source = self.of_source.get(source).copied().unwrap_or(0);
-        self.proofs < MAX_BATCH && of_source < MAX_BATCH_OF_ONE
+        self.proofs < self.most && of_source < self.most.div_ceil(SHARE_OF_ONE)
+    }
+
+    /// For how much longer it waits for others; `None` if it does not.
+    fn open_for(&self, engine: Engine) -> Option<Duration> {
+        let fills = engine != Engine::Naive && (2..self.most).contains(&self.proofs);
+        let left = WINDOW.checked_sub(self.since.filter(|_| fills)?.elapsed());
+        left.filter(|left| !left.is_zero())
     }
 
     fn push(&mut self, item: Item, outlook: Outlook) {
@@ -452,6 +493,7 @@ impl Batch {
             *of_source = of_source.saturating_add(proofs);
         }
         self.proofs = self.proofs.saturating_add(proofs);
+        self.since = self.since.or_else(|| Some(Instant::now()));
         self.items.push((item, outlook));
     }
 }
@@ -771,7 +813,10 @@ mod tests {
             "tender_proof_batch_count 1",
             "tender_proof_batch_sum 5.0",
             "tender_proofs_total{verdict=\"Ok\"} 2",
-            "tender_proofs_total{verdict=\"Bad\"} 3",
+            "tender_proofs_total{verdict=\"Invalid\"} 2",
+            "tender_proofs_total{verdict=\"Malformed\"} 1",
+            "tender_proof_wait_seconds_count 5",
+            "tender_proof_batch_seconds_count 1",
             "tender_judged_total{verdict=\"admitted\"} 2",
             "tender_judged_total{verdict=\"bad_signature\"} 1",
         ] {
@@ -799,7 +844,7 @@ mod tests {
         for (i, peer) in flood.iter().cycle().enumerate().take(MAX_EXAMINED) {
             assert!(admission.lock().push(gossiped(i, *peer)).is_ok());
         }
-        let batch = admission.gather();
+        let batch = admission.gather().unwrap();
         assert_eq!((batch.items.len(), admission.lock().gossiped.len()), (1, 1));
         let verdicts = std::iter::from_fn(|| outgoing.try_recv().ok());
         assert_eq!(verdicts.count(), MAX_EXAMINED - 1);
@@ -825,20 +870,6 @@ mod tests {
     /// T26: neither a peer nor a client can fill a batch, however much of theirs waits; the rest is taken from others.
     #[test]
     fn one_peer_or_client_cannot_fill_a_batch() {
-        let (mut queue, mut batch) = (Queue::new(), Batch::default());
-        let (flood, honest) = (PeerId::random(), PeerId::random());
-        let mut answers = Vec::new();
-        let mut submit = |queue: &mut Queue, i, client| {
-            let (item, answer) = submitted(i, client);
-            answers.push(answer);
-            assert!(queue.push(item).is_ok());
-        };
-        for i in 0..MAX_BATCH {
-            assert!(queue.push(gossiped(i, flood)).is_ok());
-            submit(&mut queue, i, client(1));
-        }
-        assert!(queue.push(gossiped(MAX_BATCH, honest)).is_ok());
-        submit(&mut queue, MAX_BATCH, client(2));
         let (scenario, bids) = bids(&AGENTS[..1]);
         let tx = Transaction::Bid(Box::new(bids[0].clone()));
         let outlook = || Outlook {
@@ -849,26 +880,68 @@ mod tests {
                 .unwrap(),
             height: scenario.state.height(),
         };
-        while let Some(item) = queue.pop(|source| batch.has_room_for(source)) {
-            batch.push(item, outlook());
+        for most in Engine::ALL.map(together) {
+            let (mut queue, mut batch) = (Queue::new(), Batch::of(most));
+            let (flood, honest) = (PeerId::random(), PeerId::random());
+            let mut answers = Vec::new();
+            let mut submit = |i, client| {
+                let (item, answer) = submitted(i, client);
+                answers.push(answer);
+                item
+            };
+            // Whatever comes is queued, if there is room, and the batch takes what it may.
+            let mut come = |batch: &mut Batch, item: Item| {
+                let _ = queue.push(item);
+                while let Some(item) = queue.pop(|source| batch.has_room_for(source)) {
+                    batch.push(item, outlook());
+                }
+            };
+            for i in 0..=most {
+                come(&mut batch, gossiped(i, flood));
+                come(&mut batch, submit(i, client(1)));
+            }
+            come(&mut batch, gossiped(most, honest));
+            come(&mut batch, submit(most, client(2)));
+            let of = |source| batch.of_source.get(&source).copied();
+            for (who, proofs) in [
+                (Whose::Peer(flood), most / SHARE_OF_ONE),
+                (Whose::Peer(honest), 1),
+                (Whose::Client(client(1)), most / SHARE_OF_ONE),
+                (Whose::Client(client(2)), 1),
+            ] {
+                assert_eq!(of(who), Some(proofs), "{who:?}");
+            }
+            assert!(!batch.has_room_for(&Whose::Peer(flood)));
+            assert!(batch.has_room_for(&Whose::Client(Client::Process)));
+            for i in 0..=most {
+                come(&mut batch, submit(i, client(3 + i % 8)));
+            }
+            assert_eq!(batch.proofs, most);
         }
-        let of = |source| batch.of_source.get(&source).copied();
-        for (who, proofs) in [
-            (Whose::Peer(flood), MAX_BATCH_OF_ONE),
-            (Whose::Peer(honest), 1),
-            (Whose::Client(client(1)), MAX_BATCH_OF_ONE),
-            (Whose::Client(client(2)), 1),
-        ] {
-            assert_eq!(of(who), Some(proofs), "{who:?}");
-        }
-        assert!(!batch.has_room_for(&Whose::Peer(flood)));
-        assert!(batch.has_room_for(&Whose::Client(Client::Process)));
-        for i in 0..MAX_BATCH {
-            submit(&mut queue, i, client(3 + i % 8));
-        }
-        while let Some(item) = queue.pop(|source| batch.has_room_for(source)) {
-            batch.push(item, outlook());
-        }
-        assert_eq!(batch.proofs, MAX_BATCH);
+    }
+
+    /// A proof that comes alone waits for nobody, and two for the window at most; nothing waits where waiting gains nothing.
+    #[test]
+    fn a_batch_waits_for_others_only_if_it_has_two_proofs_and_only_so_long() {
+        let scenario = Scenario::default();
+        let mut batch = Batch::of(together(Engine::Ifma));
+        let mut open = |proofs| {
+            let outlook = Outlook {
+                lane: Lane::Committee,
+                next: 0,
+                proofs: Vec::new(),
+                height: scenario.state.height(),
+            };
+            batch.push(gossiped(0, PeerId::random()), outlook);
+            batch.proofs = proofs;
+            let fresh = [Engine::Ifma, Engine::Naive].map(|it| batch.open_for(it).is_some());
+            batch.since = Instant::now().checked_sub(WINDOW);
+            let later = batch.open_for(Engine::Ifma).is_some();
+            batch.since = None;
+            (fresh, later)
+        };
+        assert_eq!(open(1), ([false, false], false));
+        assert_eq!(open(2), ([true, false], false));
+        assert_eq!(open(together(Engine::Ifma)), ([false, false], false));
     }
 }

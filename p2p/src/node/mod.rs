@@ -69,6 +69,7 @@ use tender_auction::{
     market::{Market, RememberingVerifier},
     seal::SealSeed,
 };
+use tender_circuits::verify;
 use tender_consensus::{
     engine::{Engine, HaltReason},
     signer::Signer,
@@ -99,6 +100,8 @@ pub struct NodeConfig {
     pub home: Option<PathBuf>,
     /// Where to write the bound addresses ([`crate::config::Addresses`]), if anywhere.
     pub addresses: Option<PathBuf>,
+    /// What verifies proofs. Verdicts do not depend on it.
+    pub engine: verify::Engine,
 }
 
 /// Who a peer is.
@@ -167,10 +170,11 @@ impl Node {
             api,
             home,
             addresses,
+            engine,
         } = config;
         let chain_id = genesis.chain_id();
         let voting = keys.validator.as_ref().map(|keys| keys.consensus.public());
-        let recovered = spawn_blocking(move || recover(genesis, data, voting)).await;
+        let recovered = spawn_blocking(move || recover(genesis, data, voting, engine)).await;
         let recovered = recovered.map_err(|e| io_error("read the data directory", e.into()))??;
         let Recovered {
             market,
@@ -180,10 +184,11 @@ impl Node {
             log,
             has_voted,
         } = recovered;
-        tracing::info!(chain = %chain_id, height = chain.height.0, "recovered");
+        tracing::info!(chain = %chain_id, height = chain.height.0, engine = engine.name(), "recovered; this engine verifies proofs");
         points::pass(Point::Recovered);
 
         let metrics = Metrics::new();
+        metrics.set_engine(engine);
         let network = NetworkConfig {
             chain: chain_id,
             listen,
@@ -195,7 +200,7 @@ impl Node {
 
         let (signer, member) = keys.validator.map(split).unzip();
         let public = signer.as_deref().map(|signer: &dyn Signer| signer.public());
-        let shared = Shared::new(market, archive, metrics, network, public, chain);
+        let shared = Shared::new(market, archive, metrics, network, public, chain, engine);
         let (log_file, records) = log.unzip();
         let parts = Parts {
             shared: Arc::new(shared),
@@ -238,12 +243,13 @@ fn recover(
     genesis: Genesis,
     data: PathBuf,
     voting: Option<PublicKey>,
+    engine: verify::Engine,
 ) -> Result<Recovered, NodeError> {
     let chain_id = genesis.chain_id();
     let mut secret = [0; 32];
     getrandom::fill(&mut secret)
         .map_err(|e| io_error("draw random bytes", io::Error::other(e.to_string())))?;
-    let verifier = Arc::new(RememberingVerifier::new(secret));
+    let verifier = Arc::new(RememberingVerifier::new(engine, secret));
     let market = Arc::new(Market::with_verifier(genesis, verifier)?);
     let archive = Archive::new(Store::open(&data, chain_id)?);
     let stored = recover::chain(&market, &archive, voting)?;
@@ -338,10 +344,11 @@ impl Parts {
             driver.run(effects, &job_queue)
         });
         threads.push(consensus.map_err(spawn_error)?);
-        let judge = Arc::clone(&admission);
-        threads.push(
-            follow::spawn(alarm("tender-admission"), move || judge.run()).map_err(spawn_error)?,
-        );
+        for _ in 0..admission::JUDGES {
+            let judge = Arc::clone(&admission);
+            let judge = follow::spawn(alarm("tender-admission"), move || judge.run());
+            threads.push(judge.map_err(spawn_error)?);
+        }
         let wakes = (pool_wake, opening_wake);
         threads.extend(
             follow::start(&shared, &admission, &jobs, self.member, wakes, alarm)

@@ -5,6 +5,7 @@ use crate::{
     api::types::Event,
     mempool::{Lane, Refused},
 };
+use std::time::Instant;
 use tender_auction::{
     market::{ProofClaim, Refusal},
     transaction::{SignedTx, Transaction},
@@ -37,11 +38,14 @@ impl Shared {
         Ok((lane, next))
     }
 
-    /// The verdict on each proof, in order.
+    /// The verdict on each proof, in order; counted.
     pub(super) fn verify_proofs(&self, proofs: &[&ProofClaim]) -> Vec<Result<(), Refused>> {
-        let verdicts = self.market.verify_proofs(proofs).into_iter();
+        let started = Instant::now();
+        let verdicts = self.market.verify_proofs(proofs);
+        self.metrics.count_proofs(&verdicts, started.elapsed());
+        let verdicts = verdicts.into_iter().zip(proofs);
         verdicts
-            .map(|verdict| verdict.map_err(|error| refusal(&error)))
+            .map(|(verdict, proof)| verdict.map_err(|_| refusal(&proof.refused())))
             .collect()
     }
 

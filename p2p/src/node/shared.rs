@@ -18,6 +18,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tender_auction::market::{Market, MarketState};
+use tender_circuits::verify::Engine;
 use tender_consensus::chain::ChainState;
 use tender_wire::{Height, PublicKey, Round};
 use tokio::sync::{broadcast, watch};
@@ -75,6 +76,8 @@ pub struct Shared {
     pub network: NetworkHandle,
     /// The validator key, if this peer has one.
     pub validator: Option<PublicKey>,
+    /// What verifies proofs.
+    pub engine: Engine,
     pub(super) peers: Peers,
     chain: watch::Sender<Arc<Chain>>,
     events: broadcast::Sender<Event>,
@@ -91,6 +94,7 @@ impl Shared {
         network: NetworkHandle,
         validator: Option<PublicKey>,
         chain: Chain,
+        engine: Engine,
     ) -> Self {
         Shared {
             market,
@@ -100,6 +104,7 @@ impl Shared {
             metrics,
             network,
             validator,
+            engine,
             peers: Peers::default(),
             chain: watch::Sender::new(Arc::new(chain)),
             events: broadcast::Sender::new(EVENT_QUEUE),
@@ -133,7 +138,15 @@ impl Shared {
         let mut chain = ChainState::genesis(&*market);
         (chain.app, chain.height) = (scenario.state.clone(), scenario.state.height());
         let archive = Archive::new(store);
-        let shared = Shared::new(market, archive, metrics, network, None, chain);
+        let shared = Shared::new(
+            market,
+            archive,
+            metrics,
+            network,
+            None,
+            chain,
+            Engine::fastest(),
+        );
         (Arc::new(shared), events)
     }
 

@@ -11,12 +11,14 @@ use tender_auction::{
     task::{AuctionSpec, auction_id},
     transaction::{Action, AwardRef, SignedTx, Transaction},
 };
+use tender_circuits::verify::Engine;
 use tender_p2p::{
+    agent::client::Client,
     api::types::{self, Event},
     node::{Node, NodeHandle},
 };
 use tender_wire::{AuctionId, UnixTime};
-use tokio::time::timeout;
+use tokio::{task::spawn_blocking, time::timeout};
 
 fn now() -> u64 {
     std::time::SystemTime::now()
@@ -140,6 +142,22 @@ async fn an_auction_clears_and_winner_and_loser_take_away_certificates() {
             Ok(()),
             "asking again does no harm"
         );
+    }
+    // What became of the bids, as whoever watches the peer sees it: one of the three showed a proof.
+    let url = agent.api_url().unwrap();
+    let seen = spawn_blocking(move || Client::new(&url).metrics());
+    let seen = seen.await.unwrap().unwrap();
+    let engine = Engine::chosen().unwrap().name();
+    for line in [
+        &format!("tender_engine{{engine=\"{engine}\"}} 1"),
+        "tender_proofs_total{verdict=\"Ok\"} 1",
+        "tender_proof_batch_sum 1.0",
+        "tender_proof_batch_count 1",
+        "tender_proof_batch_bucket{le=\"1.0\"} 1",
+        "tender_proof_batch_seconds_count 1",
+        "tender_proof_wait_seconds_count 1",
+    ] {
+        assert!(seen.lines().any(|it| it == line), "{line} not in:\n{seen}");
     }
     // T20: while bids are taken, nobody owes a reveal.
     let owed = duties(

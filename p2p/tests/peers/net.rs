@@ -12,6 +12,7 @@ use tender_auction::{
     seal::SealSeed,
     transaction::{Action, SignedTx, Transaction},
 };
+use tender_circuits::verify::Engine;
 use tender_consensus::params::Params;
 use tender_p2p::{
     config::{ApiSection, Config, Home},
@@ -61,6 +62,7 @@ pub fn config(genesis: &Genesis, dir: &Path, bootstrap: Vec<Multiaddr>) -> NodeC
         Config::default().create(&home.config()).unwrap();
     }
     NodeConfig {
+        engine: Engine::chosen().unwrap(),
         genesis: genesis.clone(),
         data: dir.join("data"),
         listen: vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()],

@@ -5,6 +5,10 @@
 //!                 └ sealing┘                              └──── bids per second ──┘       close└ sealing ─┴─ close to certificate
 //! ```
 //!
+//! **Admission twice, by the same peers.** When the bids are proven, the validators are stopped and what is on their disks is kept aside. They go on from
+//! there on the naive engine and take in all the bids; then from there again, on the engine that is measured. Both times the clock runs from the
+//! first submission until every validator has judged every bid, so it holds whatever admission costs: connections, signatures, gossip, blocks and proofs.
+//!
 //! **Sealing has no off switch.** A bid has no unsealed form on the wire, and a network that took one would be another protocol. What sealing costs
 //! is found inside the same run instead: the phases that exist for it alone (committee keys, reveals), from the times in the blocks; and the work
 //! of sealing and opening, measured with a committee of the same size. The `off` row is the `on` row without them: computed, and marked so.
@@ -44,7 +48,10 @@ use serde::Serialize;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    sync::Mutex,
+    sync::{
+        Barrier, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread::sleep,
     time::{Duration, Instant},
 };
@@ -52,7 +59,8 @@ use tender_auction::{
     outcome::{EntryOutcome, OutcomeRecord},
     transaction::Transaction,
 };
-use tender_circuits::{EvidenceKind, resources::Resources};
+use tender_circuits::{EvidenceKind, resources::Resources, verify::Engine};
+use tender_consensus::tx::TxBytes;
 use tender_wire::{AuctionId, Height, SecretKey, TxHash, UnixTime};
 
 /// What the machines are attested for.
@@ -61,8 +69,10 @@ const TYPE: &str = "resources/v1";
 const MOST_TASKS: usize = 64;
 /// Tasks each bid prices.
 const ENTRIES: usize = 4;
-/// Submissions under way at once: an API lets in no more connections than this many times a few.
-const SUBMITTERS: usize = 8;
+/// Submissions under way at once, each on a connection of its own: half of what one API lets in.
+const SUBMITTERS: usize = 128;
+/// Pause before a bid that a busy peer had no room for is submitted again, and between two looks at what is admitted.
+const PAUSE: Duration = Duration::from_millis(5);
 /// How long any phase may take beyond its window.
 const PHASE_WITHIN: Duration = Duration::from_secs(300);
 /// Credentials of the run hold for so long.
@@ -72,16 +82,18 @@ const VALID_SECONDS: u64 = 30 * 86_400;
 #[command(
     after_help = "Validators are processes of this program on loopback, with fsync on, sharing this machine's cores. Proofs are bound to sealed bids and those to \
     the auction's keys, so they are made after the keys are there and before the clock of submission starts.\n\n\
+    Bids admitted per second: from the first submission, over the API, until every validator has judged every bid. The same validators do it twice from the same \
+    state with the same bids: forced to the naive engine, and on the fastest one, or that which TENDER_ENGINE names.\n\n\
     Sealing has no off switch: a bid has no unsealed form in the protocol, and a benchmark does not get a weaker one. `on` is measured. `off` is computed \
     from the same run: the phases that exist for sealing alone (committee keys, reveals) are taken out; bids per second stay the same, because a sealed bid is \
     checked without being opened. The work of sealing and opening a bid is measured beside it."
 )]
 pub(in crate::cli) struct AuctionArgs {
     /// Sizes of the network
-    #[arg(long, value_name = "COUNTS", value_delimiter = ',', default_values_t = [1, 4, 7], value_parser = clap::value_parser!(u16).range(1..=31))]
+    #[arg(long, value_name = "COUNTS", value_delimiter = ',', default_values_t = [1, 4, 7, 16], value_parser = clap::value_parser!(u16).range(1..=31))]
     validators: Vec<u16>,
     /// Bids, each of its own agent and machine, with a proof
-    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u16).range(1..=1024))]
     bids: u16,
     /// Rows to give: as it is, and with sealing's own phases computed away
     #[arg(
@@ -120,6 +132,16 @@ struct Row {
     sealing: Sealing,
     /// How the row came about.
     basis: &'static str,
+    /// What verified proofs.
+    engine: &'static str,
+    /// From the first submission until every validator has judged every bid.
+    admitted_per_second: f64,
+    /// The same of the same validators forced to the naive engine.
+    naive_admitted_per_second: f64,
+    /// The former over the latter.
+    over_naive: f64,
+    /// Proofs verified together, on average.
+    proofs_per_batch: f64,
     /// From the first submission until the last bid is in a block.
     bids_per_second: f64,
     /// One bid from submission to its block, in milliseconds.
@@ -167,7 +189,15 @@ impl AuctionArgs {
                 });
             }
         }
-        let warnings: Vec<_> = machine.warning().into_iter().collect();
+        let mut warnings: Vec<_> = machine.warning().into_iter().collect();
+        let most = rows.iter().map(|row| usize::from(row.validators)).max();
+        if most.is_some_and(|most| most > machine.cores) {
+            warnings.push(format!(
+                "up to {} validators and their clients shared {} cores: a bid costs the work of all of them, where each would have a machine of its own",
+                most.unwrap_or(0),
+                machine.cores
+            ));
+        }
         on_terminal(&rows, self.block_interval_ms);
         for warning in &warnings {
             out::say(format_args!("warning: {warning}"));
@@ -186,24 +216,34 @@ impl AuctionArgs {
 
     fn measure(&self, validators: u16) -> Result<Row, Failure> {
         out::note(format_args!("{validators} validators: starting"));
-        let network = Network::start(validators, self.block_interval_ms)?;
+        let mut network = Network::start(validators, self.block_interval_ms)?;
+        let engine = network.engine();
         let stage = Stage::set(&network, usize::from(self.bids))?;
-        let file = auction_file(stage.agents.len(), self.bidding_window(&stage)?)?;
+        let window = self.bidding_window(&network, &stage)?;
+        let file = auction_file(stage.agents.len(), window)?;
         let (auction, opened) = open(&stage.opener, &stage.names, &file, Path::new("bench"))?;
-        let detail = stage.wait_for(&auction, |phase| phase == Phase::Bidding)?;
+        let detail = wait_for(&network, &auction, |phase| phase == Phase::Bidding)?;
         let bidding_blocks = u64::from(detail.spec.windows.bidding);
         let close = detail.summary.phase_ends_at;
         let close = close.ok_or_else(|| lost("the bidding window has no end"))?;
         let frozen = Height(close.0.saturating_sub(bidding_blocks));
 
         let bids = stage.make_bids(&detail)?;
-        let admitted = stage.submit(&bids, close)?;
+        network.keep()?;
+        out::note(format_args!(
+            "  bids are being submitted, on the naive engine"
+        ));
+        network.resume(Engine::Naive)?;
+        let naive = submit(&network, &bids, close)?;
+        out::note(format_args!("  and again, on the {} engine", engine.name()));
+        network.resume(engine)?;
+        let admitted = submit(&network, &bids, close)?;
 
-        let closed = stage.wait_closed(close)?;
-        let summary = stage.wait_ended(&auction)?;
+        let closed = wait_closed(&network, close)?;
+        let summary = wait_ended(&network, &auction)?;
         let ended = summary.ended_at;
         let ended = ended.ok_or_else(|| lost("a cleared auction has no height"))?;
-        let won = stage.certify(&auction)?;
+        let won = certify(&network, &auction)?;
         let close_to_certificate = closed.elapsed().as_secs_f64();
 
         let time = |height: Height| -> Result<f64, Failure> {
@@ -218,7 +258,12 @@ impl AuctionArgs {
             bids: bids.len(),
             sealing: Sealing::On,
             basis: "measured",
-            bids_per_second: bids.len() as f64 / admitted.seconds.max(f64::MIN_POSITIVE),
+            engine: engine.name(),
+            admitted_per_second: rate(bids.len(), admitted.judged_s),
+            naive_admitted_per_second: rate(bids.len(), naive.judged_s),
+            over_naive: naive.judged_s / admitted.judged_s.max(f64::MIN_POSITIVE),
+            proofs_per_batch: admitted.proofs_per_batch,
+            bids_per_second: rate(bids.len(), admitted.in_blocks_s),
             admission_p50_ms: admitted.latencies.median(),
             admission_p95_ms: admitted.latencies.p95(),
             keys_s: time(frozen)? - time(opened)?,
@@ -235,14 +280,14 @@ impl AuctionArgs {
     }
 
     /// Long enough for making the proofs beside running validators, and for submitting.
-    fn bidding_window(&self, stage: &Stage<'_>) -> Result<u32, Failure> {
+    fn bidding_window(&self, network: &Network, stage: &Stage) -> Result<u32, Failure> {
         if let Some(seconds) = self.bidding_seconds {
             return Ok(seconds);
         }
         let began = Instant::now();
-        stage.first_proof()?;
+        stage.first_proof(network)?;
         let proving = began.elapsed().as_secs_f64() * f64::from(self.bids) * 1.5;
-        let submitting = f64::from(self.bids) * 0.02 * stage.network.clients.len() as f64;
+        let submitting = f64::from(self.bids) * 0.005 * network.clients.len() as f64;
         Ok((proving + submitting + 6.0).ceil() as u32)
     }
 }
@@ -261,25 +306,32 @@ fn without_sealing(on: &Row) -> Row {
     }
 }
 
-/// Bids in blocks.
-struct Admitted {
-    seconds: f64,
-    latencies: Samples,
-    blocks: usize,
+fn rate(count: usize, seconds: f64) -> f64 {
+    count as f64 / seconds.max(f64::MIN_POSITIVE)
 }
 
-/// Everybody who acts, each through a validator's API.
-struct Stage<'a> {
-    network: &'a Network,
+/// Bids admitted and in blocks.
+struct Admitted {
+    /// Until every validator had judged every bid.
+    judged_s: f64,
+    /// Until the last was in a block.
+    in_blocks_s: f64,
+    latencies: Samples,
+    blocks: usize,
+    proofs_per_batch: f64,
+}
+
+/// Everybody who acts.
+struct Stage {
     names: Names,
     opener: Actor,
     agents: Vec<(Actor, CredentialFile)>,
     prover: Prover,
 }
 
-impl<'a> Stage<'a> {
+impl Stage {
     /// Makes the agents and has each one's machine attested.
-    fn set(network: &'a Network, agents: usize) -> Result<Self, Failure> {
+    fn set(network: &Network, agents: usize) -> Result<Self, Failure> {
         let net = &network.net;
         let at = |home: &Path| -> Result<Actor, Failure> {
             let api = Some(network.client(0)?.url().to_owned());
@@ -318,7 +370,6 @@ impl<'a> Stage<'a> {
         let attested = issuing::attest(&issuer, &names, &requests)?;
         let files = attested.into_iter().map(|(file, _)| file);
         Ok(Stage {
-            network,
             names,
             opener,
             agents: actors.into_iter().zip(files).collect(),
@@ -326,34 +377,9 @@ impl<'a> Stage<'a> {
         })
     }
 
-    fn summary(&self, auction: &AuctionId) -> Result<AuctionSummary, Failure> {
-        let all = self.network.client(0)?.auctions()?;
-        let found = all.into_iter().find(|it| it.auction == *auction);
-        found.ok_or_else(|| lost("the auction is not listed"))
-    }
-
-    fn wait_for(
-        &self,
-        auction: &AuctionId,
-        is_there: impl Fn(Phase) -> bool,
-    ) -> Result<AuctionDetail, Failure> {
-        for client in &self.network.clients {
-            let there = || {
-                let detail = client.auction(auction).ok()?;
-                is_there(detail.summary.phase).then_some(())
-            };
-            self.network.until(
-                "every validator sees the auction move on",
-                PHASE_WITHIN,
-                there,
-            )?;
-        }
-        self.network.client(0)?.auction(auction)
-    }
-
     /// A proof like those that will be made: to know how long one takes here.
-    fn first_proof(&self) -> Result<(), Failure> {
-        let mut keys = self.network.net.proving_keys.iter();
+    fn first_proof(&self, network: &Network) -> Result<(), Failure> {
+        let mut keys = network.net.proving_keys.iter();
         let key = keys
             .find(|key| key.capability_type().label() == TYPE)
             .ok_or_else(|| lost("the network has no resources/v1"))?;
@@ -362,7 +388,7 @@ impl<'a> Stage<'a> {
     }
 
     /// Seals, proves and signs every bid, on all cores.
-    fn make_bids(&self, detail: &AuctionDetail) -> Result<Vec<(&Client, Transaction)>, Failure> {
+    fn make_bids(&self, detail: &AuctionDetail) -> Result<Vec<TxBytes>, Failure> {
         let progress = Progress::new("  bids are being sealed and proven", self.agents.len());
         let make = |number: usize| {
             let (actor, credential) = self
@@ -382,7 +408,8 @@ impl<'a> Stage<'a> {
             let mut content = bidder.seal(detail, &plan)?;
             let bid = bidder.prove(detail, &plan, &mut content)?;
             progress.step();
-            Ok((&actor.client, Transaction::Bid(Box::new(bid))))
+            let tx = Transaction::Bid(Box::new(bid));
+            TxBytes::new(tx.to_bytes()).map_err(|e| lost(&e.to_string()))
         };
         let bids = (0..self.agents.len())
             .into_par_iter()
@@ -391,120 +418,214 @@ impl<'a> Stage<'a> {
         progress.finish();
         Ok(bids)
     }
+}
 
-    /// Submits every bid and watches blocks until all are in one.
-    fn submit(&self, bids: &[(&Client, Transaction)], close: Height) -> Result<Admitted, Failure> {
-        let watcher = self.network.client(0)?;
-        let mut height = watcher.status()?.height;
-        if height >= close {
-            return Err(too_late("no proof was ready"));
+/// Submits every bid to one validator or another, watches blocks until all are in one, and validators until each has judged all.
+fn submit(network: &Network, bids: &[TxBytes], close: Height) -> Result<Admitted, Failure> {
+    let watcher = network.client(0)?;
+    let mut height = watcher.status()?.height;
+    if height >= close {
+        return Err(too_late("no proof was ready"));
+    }
+    let before = network
+        .clients
+        .iter()
+        .map(|client| Ok(Judged::by(client)?.bids()))
+        .collect::<Result<Vec<u64>, Failure>>()?;
+    let validators = network.clients.len().max(1);
+    // Each keeps to one validator.
+    let of_one = SUBMITTERS.checked_div(validators).unwrap_or(0).max(1);
+    let submitters = of_one.saturating_mul(validators);
+    let submitters = submitters.min(bids.len().next_multiple_of(validators));
+    let (sent, taken) = (
+        Mutex::<BTreeMap<TxHash, Instant>>::default(),
+        AtomicUsize::new(0),
+    );
+    let start = Barrier::new(submitters.saturating_add(1));
+    std::thread::scope(|scope| {
+        let mut work = Vec::new();
+        for number in 0..submitters {
+            let url = network.client(number)?.url();
+            let (sent, taken, start) = (&sent, &taken, &start);
+            work.push(scope.spawn(move || -> Result<(), Failure> {
+                let client = Client::new(url);
+                start.wait();
+                for bid in bids.iter().skip(number).step_by(submitters) {
+                    if let Ok(mut sent) = sent.lock() {
+                        sent.insert(bid.hash(), Instant::now());
+                    }
+                    submit_until_taken(&client, bid)?;
+                    taken.fetch_add(1, Ordering::Relaxed);
+                }
+                Ok(())
+            }));
         }
-        let sent: Mutex<BTreeMap<TxHash, Instant>> = Mutex::default();
+        start.wait();
         let began = Instant::now();
-        std::thread::scope(|scope| {
-            let share = bids.len().div_ceil(SUBMITTERS).max(1);
-            let work: Vec<_> = bids
-                .chunks(share)
-                .map(|chunk| {
-                    let sent = &sent;
-                    scope.spawn(move || -> Result<(), Failure> {
-                        for (client, bid) in chunk {
-                            if let Ok(mut sent) = sent.lock() {
-                                sent.insert(bid.hash(), Instant::now());
-                            }
-                            client.submit(bid)?;
-                        }
-                        Ok(())
-                    })
-                })
-                .collect();
-            let mut admitted = Admitted {
-                seconds: 0.0,
-                latencies: Samples::default(),
-                blocks: 0,
-            };
-            while admitted.latencies.len() < bids.len() && height < close {
-                let newest = watcher.status()?.height;
-                if newest == height {
-                    sleep(POLL);
-                }
-                while height < newest {
-                    height = height.next();
-                    let block = watcher.block(height)?;
-                    let seen = Instant::now();
-                    let known = sent.lock().map(|sent| sent.clone()).unwrap_or_default();
-                    let before = admitted.latencies.len();
-                    for at in block.transactions.iter().filter_map(|tx| known.get(tx)) {
-                        let latency = seen.duration_since(*at);
-                        admitted.latencies.push(latency.as_secs_f64() * 1e3);
+        let taken = &taken;
+        let judged = scope.spawn(move || -> Result<f64, Failure> {
+            // Looking costs what is measured: not before somebody has answered for every bid.
+            let answered = || (taken.load(Ordering::Relaxed) == bids.len()).then_some(());
+            network.until("every bid is taken", PHASE_WITHIN, answered)?;
+            for (client, before) in network.clients.iter().zip(before) {
+                let wanted = before.saturating_add(bids.len() as u64);
+                while Judged::by(client)?.bids() < wanted {
+                    if began.elapsed() > PHASE_WITHIN {
+                        return Err(lost("a validator has not judged every bid"));
                     }
-                    if admitted.latencies.len() > before {
-                        admitted.seconds = began.elapsed().as_secs_f64();
-                        admitted.blocks = admitted.blocks.saturating_add(1);
-                    }
+                    sleep(PAUSE);
                 }
             }
-            for handle in work {
-                handle
-                    .join()
-                    .unwrap_or_else(|_| Err(lost("a thread panicked")))?;
-            }
-            if admitted.latencies.len() < bids.len() {
-                let what = format!("{} of {} bids", admitted.latencies.len(), bids.len());
-                return Err(too_late(&format!("{what} were in a block")));
-            }
-            Ok(admitted)
-        })
-    }
-
-    /// When the closing block was seen.
-    fn wait_closed(&self, close: Height) -> Result<Instant, Failure> {
-        let client = self.network.client(0)?;
-        let there = || (client.status().ok()?.height >= close).then(Instant::now);
-        self.network
-            .until("the bidding window is over", PHASE_WITHIN, there)
-    }
-
-    fn wait_ended(&self, auction: &AuctionId) -> Result<AuctionSummary, Failure> {
-        let there = || {
-            let summary = self.summary(auction).ok()?;
-            summary.ended_at.is_some().then_some(summary)
-        };
-        let summary = self
-            .network
-            .until("the auction has cleared", PHASE_WITHIN, there)?;
-        match summary.phase {
-            Phase::Void => Err(lost("the auction is void")),
-            _ => Ok(summary),
-        }
-    }
-
-    /// Fetches a winner's certificate and verifies it with the genesis document alone; gives how many entries won.
-    fn certify(&self, auction: &AuctionId) -> Result<usize, Failure> {
-        let client = self.network.client(0)?;
-        let of = Wanted {
-            task: Some(0),
-            ..Wanted::default()
-        };
-        let certificate = self
-            .network
-            .until("there is a certificate", PHASE_WITHIN, || {
-                client.certificate(auction, &of).ok()
-            })?;
-        certificate.verify(&self.network.net.genesis).map_err(|e| {
-            Failure::refused(
-                format!("the certificate does not hold: {e}"),
-                "please report this",
-            )
-        })?;
-        let outcomes = client.auction(auction)?.outcomes;
-        let won = outcomes.iter().filter(|record| {
-            matches!(record, OutcomeRecord::Entry(entry) if matches!(entry.outcome, EntryOutcome::Won { .. }))
+            Ok(began.elapsed().as_secs_f64())
         });
-        match won.count() {
-            0 => Err(lost("nothing was assigned")),
-            won => Ok(won),
+        let mut latencies = Samples::default();
+        let (mut in_blocks_s, mut blocks) = (0.0, 0usize);
+        while latencies.len() < bids.len() && height < close {
+            let newest = watcher.status()?.height;
+            if newest == height {
+                sleep(POLL);
+            }
+            while height < newest {
+                height = height.next();
+                let block = watcher.block(height)?;
+                let seen = Instant::now();
+                let known = sent.lock().map(|sent| sent.clone()).unwrap_or_default();
+                let before = latencies.len();
+                for at in block.transactions.iter().filter_map(|tx| known.get(tx)) {
+                    latencies.push(seen.duration_since(*at).as_secs_f64() * 1e3);
+                }
+                if latencies.len() > before {
+                    in_blocks_s = began.elapsed().as_secs_f64();
+                    blocks = blocks.saturating_add(1);
+                }
+            }
         }
+        let panicked = || lost("a thread panicked");
+        for handle in work {
+            handle.join().unwrap_or_else(|_| Err(panicked()))?;
+        }
+        if latencies.len() < bids.len() {
+            let what = format!("{} of {} bids", latencies.len(), bids.len());
+            return Err(too_late(&format!("{what} were in a block")));
+        }
+        let judged_s = judged.join().unwrap_or_else(|_| Err(panicked()))?;
+        let (mut proofs, mut batches) = (0u64, 0u64);
+        for client in &network.clients {
+            let judged = Judged::by(client)?;
+            proofs = proofs.saturating_add(judged.of("tender_proof_batch_sum"));
+            batches = batches.saturating_add(judged.of("tender_proof_batch_count"));
+        }
+        Ok(Admitted {
+            judged_s,
+            in_blocks_s,
+            latencies,
+            blocks,
+            proofs_per_batch: proofs as f64 / batches.max(1) as f64,
+        })
+    })
+}
+
+/// As a client does that finds a peer busy: again, a moment later.
+fn submit_until_taken(client: &Client, bid: &TxBytes) -> Result<(), Failure> {
+    loop {
+        match client.submit_bytes(bid.bytes().to_vec()) {
+            Err(failure) if failure.is_code("busy") => sleep(PAUSE),
+            answer => return answer.map(drop),
+        }
+    }
+}
+
+/// What a validator says it has judged.
+struct Judged(String);
+
+impl Judged {
+    fn by(client: &Client) -> Result<Self, Failure> {
+        Ok(Judged(client.metrics()?))
+    }
+
+    /// Bids it has admitted, or found in a block already; or else has executed: while bids are submitted there is nothing else.
+    fn bids(&self) -> u64 {
+        let verdict = |code| self.of(&format!("tender_judged_total{{verdict=\"{code}\"}}"));
+        let judged = verdict("admitted").saturating_add(verdict("already_committed"));
+        judged.max(self.of("tender_txs_total"))
+    }
+
+    fn of(&self, series: &str) -> u64 {
+        let mut lines = self.0.lines();
+        let value = lines.find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        value
+            .and_then(|value| value.parse::<f64>().ok())
+            .unwrap_or(0.0) as u64
+    }
+}
+
+fn summary(network: &Network, auction: &AuctionId) -> Result<AuctionSummary, Failure> {
+    let all = network.client(0)?.auctions()?;
+    let found = all.into_iter().find(|it| it.auction == *auction);
+    found.ok_or_else(|| lost("the auction is not listed"))
+}
+
+fn wait_for(
+    network: &Network,
+    auction: &AuctionId,
+    is_there: impl Fn(Phase) -> bool,
+) -> Result<AuctionDetail, Failure> {
+    for client in &network.clients {
+        let there = || {
+            let detail = client.auction(auction).ok()?;
+            is_there(detail.summary.phase).then_some(())
+        };
+        network.until(
+            "every validator sees the auction move on",
+            PHASE_WITHIN,
+            there,
+        )?;
+    }
+    network.client(0)?.auction(auction)
+}
+
+/// When the closing block was seen.
+fn wait_closed(network: &Network, close: Height) -> Result<Instant, Failure> {
+    let client = network.client(0)?;
+    let there = || (client.status().ok()?.height >= close).then(Instant::now);
+    network.until("the bidding window is over", PHASE_WITHIN, there)
+}
+
+fn wait_ended(network: &Network, auction: &AuctionId) -> Result<AuctionSummary, Failure> {
+    let there = || {
+        let summary = summary(network, auction).ok()?;
+        summary.ended_at.is_some().then_some(summary)
+    };
+    let summary = network.until("the auction has cleared", PHASE_WITHIN, there)?;
+    match summary.phase {
+        Phase::Void => Err(lost("the auction is void")),
+        _ => Ok(summary),
+    }
+}
+
+/// Fetches a winner's certificate and verifies it with the genesis document alone; gives how many entries won.
+fn certify(network: &Network, auction: &AuctionId) -> Result<usize, Failure> {
+    let client = network.client(0)?;
+    let of = Wanted {
+        task: Some(0),
+        ..Wanted::default()
+    };
+    let certificate = network.until("there is a certificate", PHASE_WITHIN, || {
+        client.certificate(auction, &of).ok()
+    })?;
+    certificate.verify(&network.net.genesis).map_err(|e| {
+        Failure::refused(
+            format!("the certificate does not hold: {e}"),
+            "please report this",
+        )
+    })?;
+    let outcomes = client.auction(auction)?.outcomes;
+    let won = outcomes.iter().filter(|record| {
+        matches!(record, OutcomeRecord::Entry(entry) if matches!(entry.outcome, EntryOutcome::Won { .. }))
+    });
+    match won.count() {
+        0 => Err(lost("nothing was assigned")),
+        won => Ok(won),
     }
 }
 
@@ -567,6 +688,10 @@ fn on_terminal(rows: &[Row], block_interval_ms: u64) {
     let mut table = Table::new([
         "validators",
         "bids",
+        "admitted/s",
+        "naive",
+        "ratio",
+        "proofs/batch",
         "sealing",
         "bids/s",
         "bid p50 ms",
@@ -587,6 +712,10 @@ fn on_terminal(rows: &[Row], block_interval_ms: u64) {
         table.row([
             amount(u64::from(row.validators)),
             amount(row.bids as u64),
+            amount(row.admitted_per_second.round() as u64),
+            amount(row.naive_admitted_per_second.round() as u64),
+            format!("{:.1}", row.over_naive),
+            format!("{:.0}", row.proofs_per_batch),
             sealing.into(),
             format!("{:.1}", row.bids_per_second),
             amount(row.admission_p50_ms.round() as u64),
@@ -602,7 +731,8 @@ fn on_terminal(rows: &[Row], block_interval_ms: u64) {
     }
     out::say(format_args!("\n{}", table.to_string().trim_end()));
     out::say(format_args!(
-        "\nblocks are at least {block_interval_ms} ms apart; every validator is a process on this machine, with fsync on. Sealing cannot be switched off: \
+        "\nadmitted: from the first submission until every validator has judged every bid; naive: the same validators, from the same state with the same bids, forced to the \
+         naive engine.\nblocks are at least {block_interval_ms} ms apart; every validator is a process on this machine, with fsync on. Sealing cannot be switched off: \
          `off` is computed from the same run, without the phases that exist for it alone (see --help)."
     ));
 }

@@ -5,6 +5,7 @@ use crate::{
     agent::client::Client,
     cli::{
         place::Place,
+        start::engine,
         testnet::{self, Layout, Testnet},
     },
     config::{Home, LISTENERS},
@@ -16,6 +17,7 @@ use std::{
     thread::sleep,
     time::{Duration, Instant},
 };
+use tender_circuits::verify::{ENGINE_VARIABLE, Engine};
 
 /// How long processes may take to start and find each other.
 const CONNECT_WITHIN: Duration = Duration::from_secs(60);
@@ -28,16 +30,12 @@ pub(super) struct Network {
     pub(super) clients: Vec<Client>,
     processes: Vec<Child>,
     directory: PathBuf,
+    engine: Engine,
 }
 
 impl Drop for Network {
     fn drop(&mut self) {
-        for process in &mut self.processes {
-            let _ = process.kill();
-        }
-        for process in &mut self.processes {
-            let _ = process.wait();
-        }
+        self.halt();
         let _ = std::fs::remove_dir_all(&self.directory);
     }
 }
@@ -57,6 +55,7 @@ impl Network {
         block_interval_ms: u64,
         listeners: u16,
     ) -> Result<Self, Failure> {
+        let engine = engine()?;
         let name = format!("tender-bench-{}-{validators}", std::process::id());
         let directory = std::env::temp_dir().join(name);
         let layout = Layout {
@@ -73,17 +72,87 @@ impl Network {
             clients: Vec::new(),
             processes: Vec::new(),
             directory,
+            engine,
         };
         for home in &network.net.validators {
             set_listeners(home, listeners)?;
         }
-        let program = std::env::current_exe().map_err(|e| cannot_start(&e))?;
-        for home in network.net.validators.clone() {
-            network.processes.push(spawn(&program, &home)?);
+        network.run()?;
+        Ok(network)
+    }
+
+    /// What verifies proofs at every validator.
+    pub(super) fn engine(&self) -> Engine {
+        self.engine
+    }
+
+    /// Ends every validator, as a power cut would, and keeps aside what is on their disks.
+    ///
+    /// # Errors
+    /// [`Failure`] if it cannot be copied.
+    pub(super) fn keep(&mut self) -> Result<(), Failure> {
+        self.halt();
+        for (data, kept) in self.stores() {
+            copy(&data, &kept).map_err(|e| cannot_start(&e))?;
         }
-        let wanted = u32::from(validators.saturating_sub(1));
-        for home in network.net.validators.clone() {
-            let client = network.until(
+        Ok(())
+    }
+
+    /// Starts every validator where [`Network::keep`] ended it, on this engine.
+    ///
+    /// # Errors
+    /// [`Failure`] if one does not start or the others do not find it.
+    pub(super) fn resume(&mut self, engine: Engine) -> Result<(), Failure> {
+        self.halt();
+        for (data, kept) in self.stores() {
+            let again = std::fs::remove_dir_all(&data).and_then(|()| copy(&kept, &data));
+            again.map_err(|e| cannot_start(&e))?;
+        }
+        self.engine = engine;
+        self.run()?;
+        let began = self.client(0)?.status()?.height;
+        for client in &self.clients {
+            let goes_on = || (client.status().ok()?.height > began).then_some(());
+            self.until("the chain goes on", CONNECT_WITHIN, goes_on)?;
+        }
+        Ok(())
+    }
+
+    /// Where each validator's blocks and votes are, and where they are kept aside.
+    fn stores(&self) -> Vec<(PathBuf, PathBuf)> {
+        let store = |home: &PathBuf| {
+            let data = Home::at(home).data();
+            let kept = data.with_extension("kept");
+            (data, kept)
+        };
+        self.net.validators.iter().map(store).collect()
+    }
+
+    fn halt(&mut self) {
+        for process in &mut self.processes {
+            let _ = process.kill();
+        }
+        for mut process in self.processes.drain(..) {
+            let _ = process.wait();
+        }
+        self.clients.clear();
+        for home in &self.net.validators {
+            // The system may give an address that is named here to another.
+            let _ = std::fs::remove_file(Home::at(home).addresses());
+        }
+    }
+
+    /// Starts the processes and waits until all are connected.
+    fn run(&mut self) -> Result<(), Failure> {
+        let program = std::env::current_exe().map_err(|e| cannot_start(&e))?;
+        for home in self.net.validators.clone() {
+            let process = spawn(&program, &home, self.engine)?;
+            self.processes.push(process);
+        }
+        let others = self.net.validators.len().saturating_sub(1);
+        let wanted = u32::try_from(others).unwrap_or(u32::MAX);
+        for home in self.net.validators.clone() {
+            let client = self.until(
                 "a validator is connected to all others",
                 CONNECT_WITHIN,
                 || {
@@ -92,9 +161,9 @@ impl Network {
                     (status.peers >= wanted).then_some(client)
                 },
             )?;
-            network.clients.push(client);
+            self.clients.push(client);
         }
-        Ok(network)
+        Ok(())
     }
 
     /// The validators' processes, by their system's number.
@@ -168,8 +237,19 @@ fn cannot_start(error: &std::io::Error) -> Failure {
     )
 }
 
-fn spawn(program: &Path, home: &Path) -> Result<Child, Failure> {
+/// Copies a directory of files.
+fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::create_dir(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        std::fs::copy(entry.path(), to.join(entry.file_name()))?;
+    }
+    Ok(())
+}
+
+fn spawn(program: &Path, home: &Path, engine: Engine) -> Result<Child, Failure> {
     let command = Command::new(program)
+        .env(ENGINE_VARIABLE, engine.name())
         .args(["start", "--home"])
         .arg(home)
         .stdin(Stdio::null())

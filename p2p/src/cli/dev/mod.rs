@@ -14,6 +14,7 @@ use super::{
     bidding::{Bidder, Placed},
     error::Failure,
     out,
+    start::engine,
     table::amount,
     testnet::{self, Layout, Testnet},
 };
@@ -94,6 +95,7 @@ impl DevArgs {
             block_interval_ms: BLOCK_INTERVAL_MS,
             log: LOG_FILTER.into(),
         };
+        engine()?;
         let net = testnet::write(&directory, &layout)?;
         let setup_seconds = timeline.seconds();
         let runtime = Runtime::new().map_err(|e| {

@@ -16,6 +16,7 @@ use crate::{
     api::types::{AuctionDetail, AuctionSummary, Phase},
     cli::auction::{now, open},
     documents::{Access, auction::Opening, write_json},
+    metrics::ProofVerdict,
     network::{Network as Gossip, NetworkConfig},
 };
 use clap::Args;
@@ -336,12 +337,15 @@ impl Siege<'_> {
     }
 
     fn judged_false(&self) -> Result<u64, Failure> {
-        let series = "tender_proofs_total{verdict=\"Bad\"}";
-        let counts = self
-            .network
-            .clients
-            .iter()
-            .map(|client| counted(client, series));
+        let clients = self.network.clients.iter();
+        let counts = clients.flat_map(|client| {
+            ProofVerdict::BAD.map(|verdict| {
+                counted(
+                    client,
+                    &format!("tender_proofs_total{{verdict=\"{verdict:?}\"}}"),
+                )
+            })
+        });
         counts.sum()
     }
 
