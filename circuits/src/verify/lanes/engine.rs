@@ -708,11 +708,14 @@ fn bucketed<F: Field>(terms: &[Term<'_, F>], members: &[usize]) -> Option<Point<
         let point = terms[i as usize].c.form(rotation.into());
         (point, negative)
     };
-    let summed = if members.len() <= share(members.len()) {
-        sums(&buckets, form)
+    // As many buckets at a time as the caches hold.
+    let some = BUCKETS.div_ceil(members.len().div_ceil(CHUNK)).max(1);
+    let summed: Vec<_> = if members.len() <= share(members.len()) {
+        (buckets.chunks(some))
+            .flat_map(|buckets| sums(buckets, form))
+            .collect()
     } else {
-        let share = BUCKETS.div_ceil(rayon::current_num_threads());
-        (buckets.par_chunks(share))
+        (buckets.par_chunks(some))
             .flat_map_iter(|buckets| sums(buckets, form))
             .collect()
     };

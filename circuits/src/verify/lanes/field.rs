@@ -107,6 +107,24 @@ pub(super) trait Field: Copy + Send + Sync + 'static {
     /// [`evaluate`](Field::evaluate) each, less twice a product of settled values.
     fn reduce_grown(wide: Self::Wide) -> Self;
 
+    /// [`reduce_grown`](Field::reduce_grown), and twice a settled value added.
+    #[inline(always)]
+    fn reduce_grown_and_double(wide: Self::Wide, value: Self) -> Self {
+        Self::reduce_grown(wide).add(value.double())
+    }
+    /// Reduces a coefficient of 2a + 2ξb, a and b products of Fq2 of settled values, and adds twice a settled value.
+    #[inline(always)]
+    fn reduce_far_and_double(wide: Self::Wide, value: Self) -> Self {
+        Self::reduce(wide).add(value.double())
+    }
+    /// 9 · a.
+    #[inline(always)]
+    fn wide_nine(a: Self::Wide) -> Self::Wide {
+        let two = Self::wide_add(a, a);
+        let four = Self::wide_add(two, two);
+        Self::wide_add(Self::wide_add(four, four), a)
+    }
+
     /// The product of two settled or loose values.
     fn mul_wide(self, other: Self) -> Self::Wide;
     fn square_wide(self) -> Self::Wide;

@@ -582,6 +582,29 @@ impl Field for Ifma {
         settle(limbs!(I => add(high[I], p[I])))
     }
 
+    /// Below 18p.
+    #[inline(always)]
+    fn reduce_grown_and_double(wide: [V; 10], value: Self) -> Self {
+        let (high, p) = (montgomery(wide), multiple::<4>());
+        settle(limbs!(I => add(add(high[I], p[I]), twice(value.0[I]))))
+    }
+
+    /// A product of settled values is between −16p² and 16p² in its first coefficient, and between 0 and 32p² in its second. So twice one and twice ξ times another
+    /// are between −384p² and 320p², and between −32p² and 672p²: within −4.6 Rp and 8 Rp. With 5p added, between 0 and 15p; with twice the value, below 23p.
+    #[inline(always)]
+    fn reduce_far_and_double(wide: [V; 10], value: Self) -> Self {
+        let (high, p) = (montgomery(wide), multiple::<5>());
+        settle_far(limbs!(I => add(add(high[I], p[I]), twice(value.0[I]))))
+    }
+
+    #[inline(always)]
+    fn wide_nine(mut a: [V; 10]) -> [V; 10] {
+        for i in 0..10 {
+            a[i] = add(times_eight(a[i]), a[i]);
+        }
+        a
+    }
+
     #[inline(always)]
     fn add_loose(self, other: Self) -> Self {
         checked(carry(limbs!(I => add(self.0[I], other.0[I]))), 24)

@@ -91,6 +91,33 @@ impl<F: Field> Wide<F> {
         }
     }
 
+    /// [`Field::reduce_grown_and_double`].
+    #[inline(always)]
+    pub(super) fn reduce_grown_and_double(self, value: &Quadratic<F>) -> Quadratic<F> {
+        Quadratic {
+            c0: F::reduce_grown_and_double(self.c0, value.c0),
+            c1: F::reduce_grown_and_double(self.c1, value.c1),
+        }
+    }
+
+    /// [`Field::reduce_far_and_double`].
+    #[inline(always)]
+    pub(super) fn reduce_far_and_double(self, value: &Quadratic<F>) -> Quadratic<F> {
+        Quadratic {
+            c0: F::reduce_far_and_double(self.c0, value.c0),
+            c1: F::reduce_far_and_double(self.c1, value.c1),
+        }
+    }
+
+    /// Times ξ.
+    #[inline(always)]
+    pub(super) fn mul_xi(self) -> Self {
+        Wide {
+            c0: F::wide_sub(F::wide_nine(self.c0), self.c1),
+            c1: F::wide_add(F::wide_nine(self.c1), self.c0),
+        }
+    }
+
     #[inline(always)]
     pub(super) fn reduce(self) -> Quadratic<F> {
         Quadratic {

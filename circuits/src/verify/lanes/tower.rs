@@ -2,7 +2,7 @@
 
 use super::{
     field::{Field, Kernel, MAX_LANES, pack, unpack},
-    quadratic::Quadratic,
+    quadratic::{Quadratic, Wide},
 };
 #[cfg(test)]
 use ark_bn254::{Fq6, Fq12};
@@ -174,12 +174,16 @@ impl<F: Field> Dodecic<F> {
         let line = Evaluated::new(line);
         let (even, odd) = (line.times(&self.even), line.times(&self.odd));
         // Products have a fourth coefficient, of v³ = ξ, and what comes from the odd half carries w² = v.
-        self.even[0] = self.even[0].double_plus(&odd[2].mul_xi());
-        self.even[1] = self.even[1].double_plus_two(&odd[0], &odd[3].mul_xi());
-        self.even[2] = self.even[2].double_plus(&odd[1]);
-        self.odd[0] = self.odd[0].double_plus_two(&even[0], &even[3].mul_xi());
-        self.odd[1] = self.odd[1].double_plus(&even[1]);
-        self.odd[2] = self.odd[2].double_plus(&even[2]);
+        self.even[0] = self.even[0].double_plus(&odd[2].reduce_grown().mul_xi());
+        self.even[1] = odd[0]
+            .add(odd[3].mul_xi())
+            .reduce_far_and_double(&self.even[1]);
+        self.even[2] = odd[1].reduce_grown_and_double(&self.even[2]);
+        self.odd[0] = even[0]
+            .add(even[3].mul_xi())
+            .reduce_far_and_double(&self.odd[0]);
+        self.odd[1] = even[1].reduce_grown_and_double(&self.odd[1]);
+        self.odd[2] = even[2].reduce_grown_and_double(&self.odd[2]);
     }
 }
 
@@ -206,7 +210,7 @@ impl<F: Field> Evaluated<F> {
     /// Twice the four coefficients of (a0 + a1 v + a2 v²)(slope + offset v), from four products (Toom and Cook): the values at 1 and −1 are
     /// the sum and the difference of the even and the odd coefficients.
     #[inline(always)]
-    fn times(&self, a: &Sextic<F>) -> [Quadratic<F>; 4] {
+    fn times(&self, a: &Sextic<F>) -> [Wide<F>; 4] {
         let [one, minus_one] = Quadratic::evaluate_three([&a[0], &a[1], &a[2]]);
         let first = a[0].mul_wide(&self.zero);
         let last = a[2].mul_wide(&self.infinity);
@@ -214,10 +218,10 @@ impl<F: Field> Evaluated<F> {
         let minus_one = minus_one.mul_wide(&self.minus_one);
         let (twice_first, twice_last) = (first.add(first), last.add(last));
         [
-            twice_first.reduce(),
-            one.sub(minus_one).sub(twice_last).reduce_grown(),
-            one.add(minus_one).sub(twice_first).reduce_grown(),
-            twice_last.reduce(),
+            twice_first,
+            one.sub(minus_one).sub(twice_last),
+            one.add(minus_one).sub(twice_first),
+            twice_last,
         ]
     }
 }
