@@ -17,6 +17,8 @@
 mod batch;
 mod engine;
 pub(crate) mod lanes;
+#[doc(hidden)]
+pub mod layers;
 pub(crate) mod single;
 mod spread;
 mod stages;

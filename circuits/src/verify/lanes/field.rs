@@ -154,11 +154,6 @@ pub(super) trait Field: Copy + Send + Sync + 'static {
     fn double_plus(self, other: Self) -> Self {
         self.double().add(other)
     }
-    /// 2 · self + a + b.
-    #[inline(always)]
-    fn double_plus_two(self, a: Self, b: Self) -> Self {
-        self.double().add(a.add(b))
-    }
     /// self − a − b.
     #[inline(always)]
     fn sub_two(self, a: Self, b: Self) -> Self {

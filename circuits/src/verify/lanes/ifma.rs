@@ -545,11 +545,6 @@ impl Field for Ifma {
     }
 
     #[inline(always)]
-    fn double_plus_two(self, a: Self, b: Self) -> Self {
-        settle(limbs!(I => add(add(twice(self.0[I]), a.0[I]), b.0[I])))
-    }
-
-    #[inline(always)]
     fn sub_two(self, a: Self, b: Self) -> Self {
         let p = multiple::<8>();
         settle(limbs!(I => sub(add(self.0[I], p[I]), add(a.0[I], b.0[I]))))

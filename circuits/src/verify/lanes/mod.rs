@@ -13,6 +13,7 @@
 //! | [`miller`] | the Miller loop, and G2 membership |
 //! | [`exponentiation`] | which values of the Miller loop stand for 1 |
 //! | [`engine`] | proofs to verdicts |
+//! | [`layers`] | each by itself, for `benches/layers.rs` |
 //!
 //! All but the two implementations of [`field::Field`] is written once. `unsafe` is in [`ifma`] alone.
 
@@ -33,6 +34,7 @@ mod field;
 #[cfg(target_arch = "x86_64")]
 mod ifma;
 mod inverse;
+mod layers;
 mod miller;
 mod msm;
 mod portable;
@@ -46,8 +48,10 @@ pub(crate) use msm::{Multiples, g1_multiples, g2_multiples, table_bytes};
 
 use super::{
     batch::{Item, Verdict},
+    layers::Layer,
     stages::Stages,
 };
+use crate::evidence::ProofBytes;
 use ark_bn254::{G1Affine, G2Affine};
 use std::time::Duration;
 
@@ -85,4 +89,19 @@ pub(super) fn ifma_miller_loops(pairs: &[(G1Affine, G2Affine)]) -> Duration {
         return engine::miller_loops::<ifma::Ifma>(pairs);
     }
     portable_miller_loops(pairs)
+}
+
+/// Every layer, one lane wide.
+pub(super) fn portable_layers(pairs: &[(G1Affine, G2Affine)], proofs: &[ProofBytes]) -> Vec<Layer> {
+    layers::layers::<portable::Portable>(pairs, proofs)
+}
+
+/// Every layer, eight lanes wide; none where the processor cannot.
+pub(super) fn ifma_layers(pairs: &[(G1Affine, G2Affine)], proofs: &[ProofBytes]) -> Vec<Layer> {
+    #[cfg(target_arch = "x86_64")]
+    if ifma::available() {
+        return layers::layers::<ifma::Ifma>(pairs, proofs);
+    }
+    let _ = (pairs, proofs);
+    Vec::new()
 }

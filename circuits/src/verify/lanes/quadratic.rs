@@ -195,15 +195,6 @@ impl<F: Field> Quadratic<F> {
         }
     }
 
-    /// 2 · self + a + b.
-    #[inline(always)]
-    pub(super) fn double_plus_two(&self, a: &Self, b: &Self) -> Self {
-        Quadratic {
-            c0: self.c0.double_plus_two(a.c0, b.c0),
-            c1: self.c1.double_plus_two(a.c1, b.c1),
-        }
-    }
-
     /// self − a − b.
     #[inline(always)]
     pub(super) fn sub_two(&self, a: &Self, b: &Self) -> Self {

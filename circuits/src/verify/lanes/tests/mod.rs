@@ -3,7 +3,6 @@
 mod engine;
 mod field;
 mod layers;
-mod speed;
 
 /// Makes a test of each generic function, for both fields. Eight lanes are skipped, and said to be, where the processor has none.
 macro_rules! on_both_fields {
