@@ -50,8 +50,13 @@ fn g2(scalar: Fr) -> G2Affine {
     (G2Projective::generator() * scalar).into_affine()
 }
 
+/// Public inputs and their proof.
+type Case = (Vec<FieldBytes>, Proof<Bn254>);
+/// A layer's name, how many elements a run works on, and the run.
+type Layer = (&'static str, usize, Box<dyn Fn()>);
+
 /// A key whose trapdoor is known, and proofs under it: they cost what any others do.
-fn cases(rng: &mut ChaCha20Rng) -> (VerifyingKey, Vec<(Vec<FieldBytes>, Proof<Bn254>)>) {
+fn cases(rng: &mut ChaCha20Rng) -> (VerifyingKey, Vec<Case>) {
     let [alpha, beta, gamma, delta] = [0; 4].map(|_| Fr::rand(rng));
     let abc: Vec<Fr> = (0..=INPUTS).map(|_| Fr::rand(rng)).collect();
     let mut key = bytes(&g1(alpha));
@@ -80,10 +85,8 @@ fn cases(rng: &mut ChaCha20Rng) -> (VerifyingKey, Vec<(Vec<FieldBytes>, Proof<Bn
     (key, (0..COUNT).map(case).collect())
 }
 
-/// The same layers in arkworks: a name of [`layers`], elements and a run.
-fn arkworks(
-    cases: &[(Vec<FieldBytes>, Proof<Bn254>)],
-) -> Vec<(&'static str, usize, Box<dyn Fn()>)> {
+/// The same layers in arkworks, under their names in [`layers`].
+fn arkworks(cases: &[Case]) -> Vec<Layer> {
     let mut rng = ChaCha20Rng::seed_from_u64(2);
     let (x, q, f) = (
         Fq::rand(&mut rng),
@@ -133,7 +136,7 @@ fn arkworks(
             "curve addition",
             COUNT,
             Box::new(move || {
-                black_box(black_box(&sum).iter().sum::<G1Projective>());
+                let _ = black_box(black_box(&sum).iter().sum::<G1Projective>());
             }),
         ),
         (

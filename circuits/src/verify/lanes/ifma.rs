@@ -106,7 +106,7 @@ const fn times(k: u64) -> [u64; 5] {
 }
 
 const fn shifted() -> [u64; 5] {
-    assert!(FACTOR < 1 << (BITS - 2), "what reduction adds is below p/4");
+    const { assert!(FACTOR < 1 << (BITS - 2), "what reduction adds is below p/4") }
     let mut out = [0; 5];
     let mut carry = 1;
     let mut i = 0;
@@ -462,6 +462,7 @@ impl Field for Ifma {
     #[inline(always)]
     fn unpack(self) -> [Lane; MAX_LANES] {
         let mut columns = [splat(0); 8];
+        #[allow(clippy::manual_memcpy)] // stays in registers
         for i in 0..5 {
             columns[i] = self.0[i];
         }
