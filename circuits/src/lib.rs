@@ -36,7 +36,8 @@
 //!   `Groth16::verify*`.
 //! - `unsafe` is denied, but for the instructions of one processor extension, in one module of `verify`.
 //! - No arkworks type is public, so the curve arithmetic is instantiated here and nowhere else.
-//! - Pure: no clock, no sockets, no hidden randomness. Seeds come in; the same seed gives the same proof.
+//! - Pure: no sockets, no hidden randomness, no clock but for timing stages. Seeds come in; the same seed gives the same proof. Threads share work out and
+//!   change no result.
 //! - Witness data is wiped when dropped, where this crate owns it, and never logged. (Sums of points that it weighs are not wiped.)
 //!
 //! # Not here
