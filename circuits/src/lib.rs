@@ -32,8 +32,7 @@
 //! # Invariants
 //!
 //! - A verifier recomputes every public input and reads none from the proof.
-//! - Every proof passes through [`verify::verify`], [`verify::verify_batch`] or a [`verify::Engine`], whose verdicts are equal; nothing else calls
-//!   `Groth16::verify*`.
+//! - Every proof passes through [`verify::verify`] or a [`verify::Engine`], whose verdicts are equal; nothing else calls `Groth16::verify*`.
 //! - `unsafe` is denied, but for the instructions of one processor extension, in one module of `verify`.
 //! - No arkworks type is public, so the curve arithmetic is instantiated here and nowhere else.
 //! - Pure: no sockets, no hidden randomness, no clock but for timing stages. Seeds come in; the same seed gives the same proof. Threads share work out and

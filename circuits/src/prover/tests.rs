@@ -11,10 +11,7 @@ use crate::{
     statement::Statement,
 };
 use ark_ff::UniformRand;
-use std::{
-    sync::{Arc, OnceLock},
-    time::Instant,
-};
+use std::sync::{Arc, OnceLock};
 use tender_wire::{FieldBytes, PublicKey, UnixTime};
 
 fn key() -> &'static ProvingKey {
@@ -120,91 +117,4 @@ fn what_would_take_too_much_memory_is_summed_in_pieces() {
     let wide = Engine::Ifma.is_available();
     let multiples = |points: &[_]| lanes::g1_multiples(points, wide, false);
     assert_eq!(sum(points, &scalars, multiples), expected);
-}
-
-/// What a proof costs: run it in release.
-///
-/// ```text
-/// RAYON_NUM_THREADS=1 cargo test --release -p tender-circuits --lib provers_side_by_side -- --ignored --nocapture
-/// ```
-#[test]
-#[ignore = "measures"]
-fn provers_side_by_side() {
-    let key = key();
-    println!(
-        "{} constraints, {} variables",
-        key.shape.constraints(),
-        key.shape.variables
-    );
-    let identities = |points: &[Affine<g1::Config>]| {
-        points
-            .iter()
-            .filter(|p| ark_ec::AffineRepr::is_zero(*p))
-            .count()
-    };
-    println!(
-        "identities: a {}, b {}, l {}",
-        identities(&key.inner.a_query),
-        identities(&key.inner.b_g1_query),
-        identities(&key.inner.l_query)
-    );
-    let random = [
-        Fr::from(123_456_789u64).inverse().unwrap(),
-        Fr::from(987_654_321u64).inverse().unwrap(),
-    ];
-    let tabled = Prepared::default();
-    for engine in engines() {
-        let began = Instant::now();
-        let bytes = tabled.prepare(&key.inner, engine);
-        println!(
-            "{}: tables of {bytes} bytes in {:?}",
-            engine.name(),
-            began.elapsed()
-        );
-    }
-    let mut best = std::collections::BTreeMap::new();
-    for number in 0..8 {
-        let mut time = |what: String, run: &mut dyn FnMut()| {
-            let began = Instant::now();
-            run();
-            let took = began.elapsed().as_secs_f64() * 1e3;
-            let best = best.entry(what).or_insert(took);
-            *best = took.min(*best);
-        };
-        let mut made = None;
-        time("values".into(), &mut || made = Some(values(key, number)));
-        let values = made.unwrap();
-        let domain = Domain::new(key.shape.constraints() + 16).unwrap();
-        time("quotient".into(), &mut || {
-            drop(domain.quotient(&values.1.a, &values.1.b))
-        });
-        for engine in [Engine::Arkworks].into_iter().chain(engines()) {
-            time(engine.name().into(), &mut || {
-                proof(key, &key.prepared, (engine, false), &values, random);
-            });
-            time(format!("{} tables", engine.name()), &mut || {
-                proof(key, &tabled, (engine, true), &values, random);
-            });
-        }
-        for engine in engines() {
-            let tables = tabled.tables(engine).get().unwrap().as_ref().unwrap();
-            let mut scalars = values.0.0.clone();
-            time(format!("{} a", engine.name()), &mut || {
-                let _ = tables.a.multiply(&scalars);
-            });
-            time(format!("{} b1", engine.name()), &mut || {
-                let _ = tables.b_g1.multiply(&scalars);
-            });
-            time(format!("{} b2", engine.name()), &mut || {
-                let _ = tables.b_g2.multiply(&scalars);
-            });
-            scalars.extend_from_slice(&values.1.a);
-            time(format!("{} c", engine.name()), &mut || {
-                let _ = tables.c.multiply(&scalars);
-            });
-        }
-    }
-    for (what, ms) in best {
-        println!("{what:>20} {ms:8.2} ms");
-    }
 }

@@ -62,14 +62,6 @@ pub struct Item<'a> {
     pub proof: &'a ProofBytes,
 }
 
-/// Checks many proofs, of any keys, on arkworks. One verdict for each, in order: always what [`verify_inputs`](super::verify_inputs) says of it alone. Other
-/// engines say the same for less: see [`Engine`](super::Engine).
-///
-/// `secret` should be random and known to nobody else; verdicts do not depend on it.
-pub fn verify_batch(items: &[Item<'_>], secret: &[u8; 32]) -> Vec<Result<(), VerifyError>> {
-    linear_combination(items, secret)
-}
-
 /// A decoded proof in the combination.
 struct Term<'a> {
     /// Where its verdict goes.
@@ -81,6 +73,7 @@ struct Term<'a> {
     a: G1Affine,
 }
 
+/// One verdict for each item, in order: always what [`verify_inputs`](super::verify_inputs) says of it alone.
 pub(super) fn linear_combination(items: &[Item<'_>], secret: &[u8; 32]) -> Vec<Verdict> {
     let mut verdicts = Vec::with_capacity(items.len());
     let mut terms = Vec::with_capacity(items.len());
@@ -437,7 +430,7 @@ pub(super) mod tests {
     }
 
     fn batch(cases: &[Case]) -> Vec<Result<(), VerifyError>> {
-        verify_batch(&items(cases), &[7; 32])
+        linear_combination(&items(cases), &[7; 32])
     }
 
     /// C moved by a multiple of the generator; bytes that are no proof (any more) stay as they are.
@@ -503,7 +496,7 @@ pub(super) mod tests {
             secret: [u8; 32],
         ) {
             let cases = spoilt_cases(seed, &keys, &spoilt);
-            prop_assert_eq!(verify_batch(&items(&cases), &secret), singly(&cases));
+            prop_assert_eq!(linear_combination(&items(&cases), &secret), singly(&cases));
         }
     }
 
@@ -525,12 +518,12 @@ pub(super) mod tests {
         let one = cases(1, &[2]);
         assert_eq!(batch(&one), [Ok(())]);
         let item = items(&one)[0];
-        assert_eq!(verify_batch(&[item; 9], &[0; 32]), vec![Ok(()); 9]);
+        assert_eq!(linear_combination(&[item; 9], &[0; 32]), vec![Ok(()); 9]);
         let bad = Item {
             proof: &moved(&one[0].proof, Fr::from(1u64)),
             ..item
         };
-        let verdicts = verify_batch(&[item, bad, bad, item], &[0; 32]);
+        let verdicts = linear_combination(&[item, bad, bad, item], &[0; 32]);
         let invalid = || Err(VerifyError::Invalid);
         assert_eq!(verdicts, [Ok(()), invalid(), invalid(), Ok(())]);
     }

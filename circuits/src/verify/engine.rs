@@ -82,7 +82,8 @@ impl Engine {
         }
     }
 
-    /// Checks many proofs, of any keys, as [`verify_batch`](super::verify_batch) does. Where the processor cannot run this engine, the portable one does it.
+    /// Checks many proofs, of any keys. One verdict for each, in order: always what [`verify_inputs`](super::verify_inputs) says of it alone. `secret` should be
+    /// random and known to nobody else; verdicts do not depend on it. Where the processor cannot run this engine, the portable one does it.
     pub fn verify(self, items: &[Item<'_>], secret: &[u8; 32]) -> Vec<Result<(), VerifyError>> {
         self.run(items, secret, &Stages::untimed())
     }

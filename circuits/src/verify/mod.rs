@@ -12,7 +12,7 @@
 //!
 //! An [`Engine`] gives many proofs the verdicts that they would get one by one, for less; the policy is the same. `naive` and `arkworks` are the references for
 //! verdicts and for the combination; `portable` and `ifma` compute the combination in the lanes of this crate's own arithmetic. Peers and audits verify on the
-//! one that [`Engine::chosen`] gives. [`verify_batch`] is the combination on arkworks, by itself.
+//! one that [`Engine::chosen`] gives.
 
 mod batch;
 mod engine;
@@ -23,7 +23,7 @@ pub(crate) mod single;
 mod spread;
 mod stages;
 
-pub use batch::{Item, MILLER_WINDOW, RETESTS, Verdict, verify_batch};
+pub use batch::{Item, MILLER_WINDOW, RETESTS, Verdict};
 pub use engine::{ENGINE_VARIABLE, Engine, EngineError};
 pub use single::{KeyError, VerifyingKey};
 pub use stages::Stage;
