@@ -1,7 +1,5 @@
 //! What each layer of the engines costs, arkworks beside: `cargo bench -p tender-circuits --bench layers`, and a word after `--` for the layers with that word in
-//! their names. On one core: `RAYON_NUM_THREADS=1 taskset -c 0 …`.
-//!
-//! Every engine has its turn in every round, so that whatever else the machine does falls on all. Printed are the least and the median time of an element.
+//! their names. On one core: `RAYON_NUM_THREADS=1 taskset -c 0 …`. A run works on as many elements as its throughput says.
 
 #![allow(
     clippy::expect_used,
@@ -17,12 +15,10 @@ use ark_ec::{
 use ark_ff::{BigInteger, Field, PrimeField, UniformRand};
 use ark_groth16::Proof;
 use ark_serialize::{CanonicalDeserialize, CanonicalSerialize};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
-use std::{
-    hint::black_box,
-    time::{Duration, Instant},
-};
+use std::{hint::black_box, time::Duration};
 use tender_circuits::{
     ProofBytes,
     verify::{Engine, Item, VerifyingKey, layers::layers},
@@ -158,38 +154,7 @@ fn arkworks(cases: &[Case]) -> Vec<Layer> {
     ]
 }
 
-/// Times a layer of an engine is measured.
-const ROUNDS: usize = 15;
-/// How long each time at least, in as many runs as that takes.
-const ENOUGH: Duration = Duration::from_millis(5);
-
-/// A layer of an engine, and how long an element took, each time.
-struct Subject<'a> {
-    layer: &'a str,
-    engine: &'a str,
-    elements: usize,
-    run: Box<dyn Fn() + 'a>,
-    nanoseconds: Vec<f64>,
-}
-
-impl Subject<'_> {
-    fn measure(&mut self) {
-        let (began, mut runs) = (Instant::now(), 0);
-        while began.elapsed() < ENOUGH {
-            (self.run)();
-            runs += 1;
-        }
-        let elements = (runs * self.elements) as f64;
-        self.nanoseconds
-            .push(began.elapsed().as_nanos() as f64 / elements);
-    }
-}
-
-fn main() {
-    let asked: Vec<String> = std::env::args()
-        .skip(1)
-        .filter(|it| !it.starts_with('-'))
-        .collect();
+fn bench(c: &mut Criterion) {
     let (key, cases) = cases(&mut ChaCha20Rng::seed_from_u64(1));
     let proofs: Vec<ProofBytes> = (cases.iter())
         .map(|(_, proof)| ProofBytes(bytes(proof).try_into().expect("128 bytes")))
@@ -202,42 +167,29 @@ fn main() {
         })
         .collect();
     let pairs: Vec<_> = cases.iter().map(|(_, proof)| (proof.a, proof.b)).collect();
-    let mut subjects = Vec::new();
-    let mut add = |layer, engine, elements, run| {
-        subjects.push(Subject {
-            layer,
-            engine,
-            elements,
-            run,
-            nanoseconds: Vec::new(),
-        });
+    let mut measure = |layer: &str, engine: &str, elements: usize, run: &dyn Fn()| {
+        let mut group = c.benchmark_group(layer);
+        group.throughput(Throughput::Elements(elements as u64));
+        group.bench_function(engine, |b| b.iter(run));
     };
     for (layer, elements, run) in arkworks(&cases) {
-        add(layer, "arkworks", elements, run);
+        measure(layer, "arkworks", elements, &run);
     }
     for engine in Engine::ALL.into_iter().filter(|it| it.is_available()) {
         for layer in layers(engine, &pairs, &proofs) {
-            add(layer.name, engine.name(), layer.elements, layer.run);
+            measure(layer.name, engine.name(), layer.elements, &layer.run);
         }
-        let items = &items;
-        let batch = move || drop(black_box(engine.verify(items, &[1; 32])));
-        add("whole batch", engine.name(), COUNT, Box::new(batch));
-    }
-    subjects.retain(|it| asked.is_empty() || asked.iter().any(|word| it.layer.contains(word)));
-    subjects.sort_by_key(|subject| subject.layer);
-    for _ in 0..ROUNDS {
-        subjects.iter_mut().for_each(Subject::measure);
-    }
-    println!(
-        "{:<26} {:<10} {:>14} {:>14}",
-        "layer", "engine", "least ns", "median ns"
-    );
-    for subject in &mut subjects {
-        subject.nanoseconds.sort_by(f64::total_cmp);
-        let [least, median] = [0, ROUNDS / 2].map(|i| subject.nanoseconds[i]);
-        println!(
-            "{:<26} {:<10} {least:>14.1} {median:>14.1}",
-            subject.layer, subject.engine
-        );
+        let batch = || drop(black_box(engine.verify(&items, &[1; 32])));
+        measure("whole batch", engine.name(), COUNT, &batch);
     }
 }
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default()
+        .sample_size(20)
+        .warm_up_time(Duration::from_millis(300))
+        .measurement_time(Duration::from_secs(1));
+    targets = bench
+}
+criterion_main!(benches);
