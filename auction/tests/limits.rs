@@ -12,7 +12,7 @@ use tender_auction::{
     certificate::{self, AssignmentCertificate, MAX_SET_CHANGES, SetChange, VerifyError},
     checkpoint::{self, Headers, MAX_HEADERS},
     clearing::{
-        self, ClearingError, MAX_BIDS, Market, MarketBid, MarketTask, PaymentRule, Witness, solve,
+        self, ClearingError, MAX_BIDS, Market, MarketBid, MarketTask, PaymentRule, Witness,
     },
     genesis::{
         Genesis, GenesisError, GenesisValidator, Issuer, MAX_ISSUERS, MAX_OPEN_BUDGET, MAX_OPENERS,
@@ -543,53 +543,36 @@ fn a_market_holds_so_much_and_no_more() {
         let bid = |n: u32| {
             let mut id = [0; 32];
             id[..4].copy_from_slice(&n.to_be_bytes());
-            MarketBid {
+            let bid = MarketBid {
                 bid_id: BidId(id),
                 bidder: PublicKey([1; 32]),
                 slots: 1,
-                entries: Vec::new(),
-            }
+                bonus: 0,
+            };
+            (bid, [])
         };
         (0..count as u32).map(bid).collect::<Vec<_>>()
     };
-    let full = Market {
-        tasks: tasks(clearing::MAX_TASKS),
-        bids: bids(MAX_BIDS),
-    };
-    assert_eq!(full.check(), Ok(()));
-    for (market, what, max) in [
+    let made = |tasks, bids: Vec<(MarketBid, [(u32, Price); 0])>| Market::new(tasks, bids).err();
+    assert_eq!(made(tasks(clearing::MAX_TASKS), bids(MAX_BIDS)), None);
+    for (tasks, bids, what, max) in [
         (
-            Market {
-                tasks: tasks(clearing::MAX_TASKS + 1),
-                bids: Vec::new(),
-            },
+            tasks(clearing::MAX_TASKS + 1),
+            Vec::new(),
             "tasks",
             clearing::MAX_TASKS,
         ),
-        (
-            Market {
-                tasks: Vec::new(),
-                bids: bids(MAX_BIDS + 1),
-            },
-            "bids",
-            MAX_BIDS,
-        ),
+        (Vec::new(), bids(MAX_BIDS + 1), "bids", MAX_BIDS),
     ] {
         let found = max + 1;
         let refused = ClearingError::TooLarge { what, found, max };
-        assert_eq!(
-            solve(&market, &Digest::ZERO, PaymentRule::Vcg),
-            Err(refused)
-        );
+        assert_eq!(made(tasks, bids), Some(refused));
     }
-    let mut dear = Market {
-        tasks: tasks(1),
-        bids: Vec::new(),
-    };
-    dear.tasks[0].reserve.0 += 1;
-    let reserve = dear.tasks[0].reserve.0;
+    let mut dear = tasks(1);
+    dear[0].reserve.0 += 1;
+    let reserve = dear[0].reserve.0;
     let refused = ClearingError::Reserve { task: 0, reserve };
-    assert_eq!(dear.check(), Err(refused));
+    assert_eq!(made(dear, Vec::new()), Some(refused));
 }
 
 fn open(spec: AuctionSpec) -> Action {

@@ -4,9 +4,7 @@
 //! witness = 0 u32[4] (form 1) ‖ nonce u32[4] ‖ tasks u64[8] ‖ per task: winners u64[8] ‖ bid index u32[4] each     (little-endian)
 //! ```
 
-use super::{
-    CheckError, Clearing, MAX_ENTRIES, MAX_TASKS, Market, PaymentRule, clear, graph::Graph,
-};
+use super::{CheckError, Clearing, MAX_ENTRIES, MAX_TASKS, Market, PaymentRule, clear};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use tender_wire::{Digest, Wire};
@@ -42,7 +40,6 @@ pub fn check(
     rule: PaymentRule,
     witness: &Witness,
 ) -> Result<Clearing, CheckError> {
-    Graph::new(market)?;
     check_feasible(market, witness)?;
     let (right, clearing) = clear(market, seed, rule)?;
     check_same(market, witness, &right)?;
@@ -55,14 +52,14 @@ pub fn check(
 /// [`CheckError`], the first rule broken.
 pub fn check_feasible(market: &Market, witness: &Witness) -> Result<(), CheckError> {
     let Witness::V1 { winners, .. } = witness;
-    if winners.len() != market.tasks.len() {
+    if winners.len() != market.tasks().len() {
         return Err(CheckError::Tasks {
-            expected: market.tasks.len(),
+            expected: market.tasks().len(),
             found: winners.len(),
         });
     }
     let mut used: BTreeMap<u32, u32> = BTreeMap::new();
-    for (task, list) in market.tasks.iter().zip(winners) {
+    for (task, list) in market.tasks().iter().zip(winners) {
         if list.len() > task.quantity as usize {
             return Err(CheckError::Quantity {
                 task: task.id,
@@ -71,23 +68,20 @@ pub fn check_feasible(market: &Market, witness: &Witness) -> Result<(), CheckErr
             });
         }
         let mut previous = None;
+        let position = market.task(task.id).map_or(0, |(position, _)| position);
         for &bid in list {
             if previous >= Some(bid) {
                 return Err(CheckError::WinnerOrder { task: task.id, bid });
             }
             previous = Some(bid);
-            let about = market
-                .bids
-                .get(bid as usize)
-                .filter(|b| b.entries.binary_search_by_key(&task.id, |e| e.0).is_ok())
+            let slots = market
+                .entry_of(bid as usize, position)
+                .and_then(|_| market.slots().get(bid as usize).copied())
                 .ok_or(CheckError::NoEntry { task: task.id, bid })?;
             let used = used.entry(bid).or_default();
             *used = used.saturating_add(1);
-            if *used > about.slots {
-                return Err(CheckError::Slots {
-                    bid,
-                    slots: about.slots,
-                });
+            if *used > slots {
+                return Err(CheckError::Slots { bid, slots });
             }
         }
     }
@@ -113,7 +107,7 @@ pub fn check_same(market: &Market, witness: &Witness, right: &Witness) -> Result
             found: *found,
         });
     }
-    for ((task, found), right) in market.tasks.iter().zip(winners).zip(right) {
+    for ((task, found), right) in market.tasks().iter().zip(winners).zip(right) {
         if found != right {
             return Err(CheckError::NotOptimal { task: task.id });
         }

@@ -51,9 +51,17 @@ pub enum ClearingError {
         /// Its reserve.
         reserve: u64,
     },
-    /// A price of zero or above the task's reserve.
+    /// A bonus above [`super::MAX_PRICE`].
+    #[error("bid {id}: the bonus {bonus} is above 10^15")]
+    Bonus {
+        /// The bid.
+        id: BidId,
+        /// Its bonus.
+        bonus: u64,
+    },
+    /// A price of zero, or above the task's reserve and the bid's bonus.
     #[error(
-        "bid {id}: the price {price} for task {task} is not between 1 and its reserve {reserve}"
+        "bid {id}: the price {price} for task {task} is not between 1 and its reserve and bonus, {most}"
     )]
     Price {
         /// The bid.
@@ -62,8 +70,8 @@ pub enum ClearingError {
         task: u32,
         /// The price.
         price: u64,
-        /// The task's reserve.
-        reserve: u64,
+        /// The task's reserve and the bid's bonus.
+        most: u64,
     },
     /// No nonce made the optimum unique (probability below 2^-288).
     #[error("no nonce of {tried} gives a unique optimum")]

@@ -1,6 +1,9 @@
-//! The market as a bipartite graph with numbered nodes: the checked form everything else works on.
+//! The market as a bipartite graph with numbered nodes: the form everything else works on.
 
-use super::{ClearingError, MAX_BIDS, MAX_ENTRIES, MAX_PRICE, MAX_TASKS, Market, tie::TieKey};
+// Every index below is a position that the checked market holds.
+#![allow(clippy::indexing_slicing)]
+
+use super::{Market, tie::TieKey};
 use std::{collections::BTreeMap, ops::Range};
 
 /// A weight `(surplus, h)`, compared lexicographically; also sums and differences of weights. One number, `surplus·2^75 + h`, for solving does
@@ -68,82 +71,48 @@ pub(super) struct Graph {
 }
 
 impl Graph {
-    /// Checks every rule of a market and numbers its parts. Ties are not broken yet.
-    pub(super) fn new(market: &Market) -> Result<Graph, ClearingError> {
-        check_sizes(market)?;
-        let positions = check_tasks(market)?;
+    /// Numbers a market's parts. Ties are not broken yet.
+    pub(super) fn new(market: &Market) -> Graph {
         let mut graph = Graph {
-            entries: Vec::new(),
-            of_bid: Vec::with_capacity(market.bids.len()),
-            of_task: vec![Vec::new(); market.tasks.len()],
-            slots: Vec::with_capacity(market.bids.len()),
-            quantity: Vec::with_capacity(market.tasks.len()),
-            bidder: Vec::with_capacity(market.bids.len()),
+            entries: Vec::with_capacity(market.entry_count()),
+            of_bid: Vec::with_capacity(market.bid_count()),
+            of_task: vec![Vec::new(); market.tasks().len()],
+            slots: Vec::with_capacity(market.bid_count()),
+            quantity: Vec::with_capacity(market.tasks().len()),
+            bidder: Vec::with_capacity(market.bid_count()),
         };
         let mut bidders = BTreeMap::new();
-        let mut previous = None;
-        for (bid, about) in market.bids.iter().enumerate() {
-            let id = about.bid_id;
-            if previous >= Some(id) {
-                return Err(ClearingError::BidOrder { id });
-            }
-            previous = Some(id);
-            let first = graph.entries.len();
-            let mut last_task = None;
-            for &(task, price) in &about.entries {
-                if last_task >= Some(task) {
-                    return Err(ClearingError::EntryOrder { id, task });
-                }
-                last_task = Some(task);
-                let &(position, reserve) = positions
-                    .get(&task)
-                    .ok_or(ClearingError::UnknownTask { id, task })?;
-                let surplus = match reserve.checked_sub(price.0) {
-                    Some(surplus) if price.0 > 0 => surplus,
-                    _ => {
-                        let price = price.0;
-                        return Err(ClearingError::Price {
-                            id,
-                            task,
-                            price,
-                            reserve,
-                        });
-                    }
-                };
-                if let Some(list) = graph.of_task.get_mut(position) {
-                    list.push(graph.entries.len());
-                }
+        let bids = market.bidders().iter().zip(market.slots());
+        for (bid, ((bidder, slots), bonus)) in bids.zip(market.bonuses()).enumerate() {
+            let range = market.entries_of(bid);
+            for e in range.clone() {
+                let task = market.entry_tasks()[e] as usize;
+                let worth = market.tasks()[task].reserve.0.saturating_add(*bonus);
+                graph.of_task[task].push(e);
                 graph.entries.push(Entry {
                     bid,
-                    task: position,
-                    surplus,
+                    task,
+                    surplus: worth.saturating_sub(market.entry_prices()[e]),
                     h: 0,
                 });
             }
             let number = bidders.len();
-            graph
-                .bidder
-                .push(*bidders.entry(about.bidder).or_insert(number));
-            graph.of_bid.push(first..graph.entries.len());
-            graph
-                .slots
-                .push(about.entries.len().min(about.slots as usize));
+            graph.bidder.push(*bidders.entry(*bidder).or_insert(number));
+            graph.slots.push(range.len().min(*slots as usize));
+            graph.of_bid.push(range);
         }
-        for (task, entries) in market.tasks.iter().zip(&graph.of_task) {
+        for (task, entries) in market.tasks().iter().zip(&graph.of_task) {
             graph
                 .quantity
                 .push(entries.len().min(task.quantity as usize));
         }
-        Ok(graph)
+        graph
     }
 
     /// Sets every entry's `h` under `key`.
     pub(super) fn break_ties(&mut self, market: &Market, key: &TieKey) {
-        let named = market.bids.iter().flat_map(|bid| {
-            bid.entries
-                .iter()
-                .map(move |(task, _)| (&bid.bid_id, *task))
-        });
+        let bids = market.bid_ids().iter().enumerate();
+        let named = bids.flat_map(|(bid, id)| market.entries(bid).map(move |(task, _)| (id, task)));
         for (entry, (bid, task)) in self.entries.iter_mut().zip(named) {
             entry.h = key.h(bid, task);
         }
@@ -166,41 +135,4 @@ impl Graph {
     pub(super) fn bids(&self) -> Range<usize> {
         0..self.of_bid.len()
     }
-}
-
-fn check_sizes(market: &Market) -> Result<(), ClearingError> {
-    let entries = market
-        .bids
-        .iter()
-        .fold(0usize, |sum, bid| sum.saturating_add(bid.entries.len()));
-    for (what, found, max) in [
-        ("tasks", market.tasks.len(), MAX_TASKS),
-        ("bids", market.bids.len(), MAX_BIDS),
-        ("entries", entries, MAX_ENTRIES),
-    ] {
-        if found > max {
-            return Err(ClearingError::TooLarge { what, found, max });
-        }
-    }
-    Ok(())
-}
-
-/// Position and reserve of each task id.
-fn check_tasks(market: &Market) -> Result<BTreeMap<u32, (usize, u64)>, ClearingError> {
-    let mut positions = BTreeMap::new();
-    let mut previous = None;
-    for (position, task) in market.tasks.iter().enumerate() {
-        if previous >= Some(task.id) {
-            return Err(ClearingError::TaskOrder { id: task.id });
-        }
-        previous = Some(task.id);
-        if task.reserve.0 == 0 || task.reserve > MAX_PRICE {
-            return Err(ClearingError::Reserve {
-                task: task.id,
-                reserve: task.reserve.0,
-            });
-        }
-        positions.insert(task.id, (position, task.reserve.0));
-    }
-    Ok(positions)
 }

@@ -60,14 +60,16 @@
 //!
 //! # Bounds
 //!
-//! Integers only. [`Market::check`] runs before any arithmetic: at most [`MAX_TASKS`], [`MAX_BIDS`], [`MAX_ENTRIES`], prices
+//! Integers only. [`Market::new`] checks before any arithmetic: at most [`MAX_TASKS`], [`MAX_BIDS`], [`MAX_ENTRIES`], prices
 //! up to [`MAX_PRICE`]; a sum of surpluses stays below 2^70, a product of two sums' parts below 2^120, in 128-bit integers.
 
 mod check;
 mod error;
 mod graph;
+mod market;
 mod payment;
 mod solve;
+mod standings;
 #[cfg(test)]
 mod tests;
 mod tie;
@@ -75,13 +77,15 @@ mod unique;
 
 pub use check::{Witness, check, check_feasible, check_same};
 pub use error::{CheckError, ClearingError};
+pub use market::{Bounds, Market, MarketBid, MarketTask};
+pub use standings::{Standings, standings};
 pub use tie::tie_seed;
 
 use graph::Graph;
 use serde::{Deserialize, Serialize};
 use solve::Matching;
 use std::collections::BTreeMap;
-use tender_wire::{BidId, Digest, Price, PublicKey};
+use tender_wire::{Digest, Price};
 use tie::TieKey;
 
 /// Largest price and reserve, in smallest units: sums and products of a whole market then fit 128 bits.
@@ -94,39 +98,6 @@ pub const MAX_BIDS: usize = 1 << 16;
 pub const MAX_ENTRIES: usize = 1 << 20;
 /// Nonces tried for a unique optimum; see the module's definition for why eight are more than enough.
 pub const MAX_NONCES: u32 = 8;
-
-/// One class of one auction: its tasks and the eligible bids. Sorted; see [`Market::check`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Market {
-    /// Tasks, strictly ascending by id.
-    pub tasks: Vec<MarketTask>,
-    /// Bids, strictly ascending by bid id.
-    pub bids: Vec<MarketBid>,
-}
-
-/// A task of a market.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MarketTask {
-    /// Its number within the auction.
-    pub id: u32,
-    /// The most its owner pays for one unit.
-    pub reserve: Price,
-    /// Units wanted, each served by another bid.
-    pub quantity: u32,
-}
-
-/// A bid of a market.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MarketBid {
-    /// Its market identity.
-    pub bid_id: BidId,
-    /// Whose it is: for payments all bids of one key are one agent.
-    pub bidder: PublicKey,
-    /// Units it can serve at once.
-    pub slots: u32,
-    /// Eligible entries (task id, price), strictly ascending by task, `1 ≤ price ≤ reserve`.
-    pub entries: Vec<(u32, Price)>,
-}
 
 /// How winners are paid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -143,7 +114,7 @@ pub enum PaymentRule {
 pub struct Award {
     /// Task id.
     pub task: u32,
-    /// Index of the bid in [`Market::bids`].
+    /// Index of the bid in [`Market::bid_ids`].
     pub bid: usize,
     /// What the bid asked.
     pub price: Price,
@@ -160,20 +131,6 @@ pub struct Clearing {
     pub awards: Vec<Award>,
     /// Greatest possible sum of `reserve − price`.
     pub total_surplus: u128,
-    /// Per task with any: bid indexes of losers with a free slot, best first.
-    pub runners_up: BTreeMap<u32, Vec<usize>>,
-    /// Per task with a winner: bid index of the winner with the least weight.
-    pub lowest: BTreeMap<u32, usize>,
-}
-
-impl Market {
-    /// Refuses a market that is not sorted, or out of bounds. Everything here starts with it.
-    ///
-    /// # Errors
-    /// [`ClearingError`], the first rule broken.
-    pub fn check(&self) -> Result<(), ClearingError> {
-        Graph::new(self).map(|_| ())
-    }
 }
 
 /// The proposer's half: the optimum of `market`, as a witness for [`check`].
@@ -181,16 +138,16 @@ impl Market {
 /// Form 1 of the witness holds nothing about payments, so `_rule` does not change it.
 ///
 /// # Errors
-/// [`ClearingError`] if the market is malformed.
+/// [`ClearingError::NoUniqueOptimum`].
 pub fn solve(market: &Market, seed: &Digest, _rule: PaymentRule) -> Result<Witness, ClearingError> {
-    let graph = Graph::new(market)?;
+    let graph = Graph::new(market);
     optimum(graph, market, seed, tie::BITS).map(|o| o.witness())
 }
 
 /// Solves and prices at once, for callers without a proposer: equals [`check`] of [`solve`]'s witness, at half the work.
 ///
 /// # Errors
-/// [`ClearingError`] if the market is malformed.
+/// [`ClearingError::NoUniqueOptimum`].
 pub fn clear(
     market: &Market,
     seed: &Digest,
@@ -206,7 +163,7 @@ fn clear_with(
     rule: PaymentRule,
     bits: u32,
 ) -> Result<(Witness, Clearing), ClearingError> {
-    let graph = Graph::new(market)?;
+    let graph = Graph::new(market);
     let optimum = optimum(graph, market, seed, bits)?;
     Ok((optimum.witness(), optimum.clearing(market, rule)))
 }
@@ -260,34 +217,22 @@ impl Optimum {
             nonce: self.nonce,
             awards: Vec::new(),
             total_surplus: 0,
-            runners_up: BTreeMap::new(),
-            lowest: BTreeMap::new(),
         };
-        for (task, about) in market.tasks.iter().enumerate() {
+        for (task, about) in market.tasks().iter().enumerate() {
             for entry in matching.winners(task) {
-                let price = about.reserve.0.saturating_sub(entry.surplus);
+                let bonus = market.bonuses().get(entry.bid).copied().unwrap_or(0);
+                let worth = about.reserve.0.saturating_add(bonus);
+                let price = worth.saturating_sub(entry.surplus);
                 let share = shares.get(&(task, entry.bid)).copied().unwrap_or(0);
                 clearing.awards.push(Award {
                     task: about.id,
                     bid: entry.bid,
                     price: Price(price),
-                    payment: Price(price.saturating_add(share)), // at most the reserve
+                    payment: Price(price.saturating_add(share)), // at most the reserve and the bonus
                 });
                 clearing.total_surplus = clearing
                     .total_surplus
                     .saturating_add(u128::from(entry.surplus));
-            }
-            let lowest = matching
-                .winners(task)
-                .min_by_key(|e| (e.weight(), std::cmp::Reverse(e.bid)));
-            if let Some(entry) = lowest {
-                clearing.lowest.insert(about.id, entry.bid);
-            }
-            let mut waiting: Vec<_> = matching.losers_with_room(task).collect();
-            waiting.sort_by_key(|e| (std::cmp::Reverse(e.weight()), e.bid));
-            if !waiting.is_empty() {
-                let bids = waiting.iter().map(|e| e.bid).collect();
-                clearing.runners_up.insert(about.id, bids);
             }
         }
         clearing

@@ -98,14 +98,6 @@ impl Matching {
             .map(|&e| &self.graph.entries[e])
     }
 
-    /// Losing entries of a task whose bids have a free slot, by bid.
-    pub(super) fn losers_with_room(&self, task: usize) -> impl Iterator<Item = &Entry> {
-        let of_task = self.graph.of_task[task].iter();
-        of_task
-            .filter(|&&e| !self.won[e] && self.free[self.graph.entries[e].bid] > 0)
-            .map(|&e| &self.graph.entries[e])
-    }
-
     /// Winning entries of each bidder: its number and entry numbers, by bid, then task.
     pub(super) fn by_bidder(&self) -> Vec<(usize, Vec<usize>)> {
         let mut lists: Vec<(usize, Vec<usize>)> = Vec::new();

@@ -18,6 +18,7 @@ use super::{
     phases::MAX_BLOCK_CLEARINGS,
     settle::market_of,
     state::MarketState,
+    witness::WitnessError,
 };
 use crate::{
     clearing::{self, tie_seed},
@@ -132,21 +133,24 @@ impl Market {
         state: &MarketState,
         auction: &Auction,
         closed: Height,
-    ) -> Opened {
+    ) -> Result<Opened, WitnessError> {
         let openings = self.openings.open_all(&state.chain(), auction);
         let salts: Vec<_> = openings
             .iter()
             .filter_map(|(bid, opening)| Some((*bid, opening.as_ref()?.salt)))
             .collect();
         let judged = judge(state, auction, closed, &openings);
-        let markets = (0u16..)
-            .zip(&judged.competing)
-            .map(|(class, competing)| market_of(auction, class, competing));
-        Opened {
+        let markets = (0u16..).zip(&judged.competing).map(|(class, competing)| {
+            market_of(auction, class, competing).map_err(|error| {
+                let class = usize::from(class);
+                WitnessError::Unclearable { class, error }
+            })
+        });
+        Ok(Opened {
             seed: tie_seed(&auction.id, &salts),
-            markets: markets.collect(),
+            markets: markets.collect::<Result<_, _>>()?,
             judged,
-        }
+        })
     }
 
     /// Bids that the coming blocks need open and that are not, soonest first, at most as many as are remembered. To be asked after each
@@ -184,8 +188,10 @@ impl Market {
             let Some(closed) = auction.closed_at() else {
                 continue;
             };
-            let Opened { seed, markets, .. } = self.open_market(state, auction, closed);
             // What cannot be cleared is said in the block.
+            let Ok(Opened { seed, markets, .. }) = self.open_market(state, auction, closed) else {
+                continue;
+            };
             let _ = self.clearings.of(&markets, &seed, auction.spec.payment);
         }
     }

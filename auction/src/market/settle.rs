@@ -12,7 +12,7 @@ use super::{
     witness::{WitnessError, Witnesses},
 };
 use crate::{
-    clearing::{self, Clearing, MarketBid, MarketTask},
+    clearing::{self, Clearing, ClearingError, MarketBid, MarketTask, Standings, standings},
     outcome::{
         AuctionEnd, AuctionRecord, AwardState, BidReason, BidRecord, EntryOutcome, EntryRecord,
         OutcomeRecord, UnitOutcome, UnitRecord,
@@ -45,16 +45,21 @@ impl Run<'_> {
             seed,
             judged,
             markets,
-        } = self.market.open_market(&self.state, &auction, closed);
+        } = self.market.open_market(&self.state, &auction, closed)?;
         let memory = &self.market.clearings;
         let cleared = witnesses.clear(memory, &markets, &seed, auction.spec.payment)?;
         let clearings = &cleared.clearings;
 
         let assigned = self.reserve_awards(&auction, &markets, clearings);
         self.record_bids(&auction, &judged);
-        for (market, clearing) in markets.iter().zip(clearings) {
-            self.record_entries(&auction, market, clearing);
-            self.record_units(&auction, market, clearing, &judged.interest);
+        let cleared = markets.iter().zip(clearings);
+        let standings: Vec<_> = cleared
+            .clone()
+            .map(|(market, clearing)| standings(market, &seed, clearing))
+            .collect();
+        for ((market, clearing), standings) in cleared.zip(&standings) {
+            self.record_entries(&auction, market, clearing, standings);
+            self.record_units(&auction, market, clearing, standings, &judged.interest);
         }
         self.record(OutcomeRecord::Auction(AuctionRecord {
             auction: *id,
@@ -71,7 +76,7 @@ impl Run<'_> {
             auction: *id,
             assigned,
         });
-        self.forget_bids(&auction, &markets, clearings);
+        self.forget_bids(&auction, &markets, &standings);
         Ok(())
     }
 
@@ -162,6 +167,7 @@ impl Run<'_> {
         auction: &Auction,
         market: &clearing::Market,
         clearing: &Clearing,
+        standings: &Standings,
     ) {
         let won: BTreeMap<(u32, usize), Price> = clearing
             .awards
@@ -169,29 +175,29 @@ impl Run<'_> {
             .map(|award| ((award.task, award.bid), award.payment))
             .collect();
         let filled = filled_units(clearing);
-        for (index, row) in market.bids.iter().enumerate() {
-            let Some(bid) = auction.bids.get(&row.bid_id) else {
+        for (index, id) in market.bid_ids().iter().enumerate() {
+            let Some(bid) = auction.bids.get(id) else {
                 continue;
             };
-            for (task, price) in &row.entries {
+            for (task, price) in market.entries(index) {
                 let quantity = auction
                     .spec
                     .tasks
-                    .get(*task as usize)
+                    .get(task as usize)
                     .map_or(0, |task| task.quantity);
                 let full = filled
-                    .get(task)
+                    .get(&task)
                     .is_some_and(|units| units.len() >= quantity as usize);
-                let lowest = clearing
+                let lowest = standings
                     .lowest
-                    .get(task)
-                    .and_then(|lowest| market.bids.get(*lowest));
-                let outcome = match (won.get(&(*task, index)), lowest) {
+                    .get(&task)
+                    .and_then(|lowest| market.bid_ids().get(*lowest));
+                let outcome = match (won.get(&(task, index)), lowest) {
                     (Some(payment), _) => EntryOutcome::Won { payment: *payment },
-                    (None, Some(lowest)) if full => EntryOutcome::Outbid { by: lowest.bid_id },
+                    (None, Some(lowest)) if full => EntryOutcome::Outbid { by: *lowest },
                     _ => EntryOutcome::SlotsUsed,
                 };
-                self.record(entry_record(auction, bid, *task, *price, outcome));
+                self.record(entry_record(auction, bid, task, price, outcome));
             }
         }
     }
@@ -201,14 +207,15 @@ impl Run<'_> {
         auction: &Auction,
         market: &clearing::Market,
         clearing: &Clearing,
+        standings: &Standings,
         interest: &BTreeMap<u32, (u32, u32)>,
     ) {
         let filled = filled_units(clearing);
-        let id_of = |index: &usize| market.bids.get(*index).map(|bid| bid.bid_id);
-        for task in &market.tasks {
+        let id_of = |index: &usize| market.bid_ids().get(*index).copied();
+        for task in market.tasks() {
             let winners = filled.get(&task.id).map_or(&[][..], Vec::as_slice);
             let (covering, within) = interest.get(&task.id).copied().unwrap_or_default();
-            let runner_up = clearing
+            let runner_up = standings
                 .runners_up
                 .get(&task.id)
                 .and_then(|bids| bids.first())
@@ -242,15 +249,16 @@ impl Run<'_> {
         &mut self,
         auction: &Auction,
         markets: &[clearing::Market],
-        clearings: &[Clearing],
+        standings: &[Standings],
     ) {
         let mut runners_up: BTreeMap<u32, Vec<(BidId, Price)>> = BTreeMap::new();
-        for (market, clearing) in markets.iter().zip(clearings) {
-            for (task, bids) in &clearing.runners_up {
-                let priced = bids.iter().filter_map(|index| {
-                    let bid = market.bids.get(*index)?;
-                    let entry = bid.entries.iter().find(|(entry, _)| entry == task)?;
-                    Some((bid.bid_id, entry.1))
+        for (market, standings) in markets.iter().zip(standings) {
+            for (task, bids) in &standings.runners_up {
+                let position = market.task(*task).map(|(position, _)| position);
+                let priced = bids.iter().filter_map(|bid| {
+                    let entry = market.entry_of(*bid, position?)?;
+                    let price = market.entry_prices().get(entry)?;
+                    Some((*market.bid_ids().get(*bid)?, Price(*price)))
                 });
                 runners_up.insert(*task, priced.take(MAX_RUNNERS_UP).collect());
             }
@@ -309,29 +317,30 @@ impl Run<'_> {
 }
 
 /// The market of one class.
-pub(super) fn market_of(auction: &Auction, class: u16, competing: &Competing) -> clearing::Market {
+pub(super) fn market_of(
+    auction: &Auction,
+    class: u16,
+    competing: &Competing,
+) -> Result<clearing::Market, ClearingError> {
     let tasks = (0u32..)
         .zip(&auction.spec.tasks)
         .filter(|(_, task)| task.class == class);
     let bids = competing.iter().filter_map(|(id, entries)| {
         let bid = auction.bids.get(id)?;
-        Some(MarketBid {
+        let row = MarketBid {
             bid_id: *id,
             bidder: bid.bidder,
             slots: bid.slots_in(class),
-            entries: entries.clone(),
-        })
+            bonus: 0,
+        };
+        Some((row, entries.iter().copied()))
     });
-    clearing::Market {
-        tasks: tasks
-            .map(|(id, task)| MarketTask {
-                id,
-                reserve: task.reserve,
-                quantity: task.quantity,
-            })
-            .collect(),
-        bids: bids.collect(),
-    }
+    let tasks = tasks.map(|(id, task)| MarketTask {
+        id,
+        reserve: task.reserve,
+        quantity: task.quantity,
+    });
+    clearing::Market::new(tasks.collect(), bids)
 }
 
 /// Per task, the winning bids by index with what they are paid.
@@ -351,7 +360,7 @@ fn bid_at<'a>(
     market: &clearing::Market,
     index: usize,
 ) -> Option<&'a Arc<AdmittedBid>> {
-    auction.bids.get(&market.bids.get(index)?.bid_id)
+    auction.bids.get(market.bid_ids().get(index)?)
 }
 
 fn entry_record(

@@ -133,13 +133,16 @@ impl Clearings {
 /// Hash of all that a clearing follows from.
 fn content_of(markets: &[clearing::Market], seed: &Digest, rule: PaymentRule) -> Digest {
     let content = markets.iter().map(|market| {
-        let tasks = market.tasks.iter();
+        let tasks = market.tasks().iter();
         let tasks: Vec<_> = tasks.map(|t| (t.id, t.reserve, t.quantity)).collect();
-        let bids = market.bids.iter();
-        let bids: Vec<_> = bids
-            .map(|b| (b.bid_id, b.bidder, b.slots, &b.entries))
-            .collect();
-        (tasks, bids)
+        let bids = (
+            market.bid_ids(),
+            market.bidders(),
+            market.slots(),
+            market.bonuses(),
+        );
+        let entries = (market.starts(), market.entry_tasks(), market.entry_prices());
+        (tasks, bids, entries)
     });
     hash_of(Tag::Table, &(seed, rule, content.collect::<Vec<_>>()))
 }

@@ -64,22 +64,19 @@ fn weight(seed: &Digest, nonce: u32, bid: &BidId, task: u32) -> u64 {
 fn ties_follow_the_weights(seed: &Digest) {
     let ids: Vec<_> = (1..=40u8).map(|n| BidId([n; 32])).collect();
     for task in 0..8 {
-        let market = Market {
-            tasks: vec![MarketTask {
-                id: task,
-                reserve: Price(10),
-                quantity: 1,
-            }],
-            bids: ids
-                .iter()
-                .map(|bid_id| MarketBid {
-                    bid_id: *bid_id,
-                    bidder: PublicKey(bid_id.0),
-                    slots: 1,
-                    entries: vec![(task, Price(7))],
-                })
-                .collect(),
+        let tasks = vec![MarketTask {
+            id: task,
+            reserve: Price(10),
+            quantity: 1,
+        }];
+        let bid = |bid_id: &BidId| MarketBid {
+            bid_id: *bid_id,
+            bidder: PublicKey(bid_id.0),
+            slots: 1,
+            bonus: 0,
         };
+        let bids = ids.iter().map(|id| (bid(id), [(task, Price(7))]));
+        let market = Market::new(tasks, bids).unwrap();
         let (_, clearing) = clear(&market, seed, PaymentRule::Vcg).unwrap();
         let heaviest = ids
             .iter()

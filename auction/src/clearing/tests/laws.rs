@@ -1,13 +1,13 @@
 //! The solver against the definition, and what a witness and a market must be.
 
 use super::{
-    markets::{Draw, seed, small},
+    markets::{Draw, Row, Rows, seed, small},
     oracle,
 };
 use crate::clearing::{
-    CheckError, ClearingError, MAX_BIDS, MAX_ENTRIES, MAX_PRICE, Market, MarketBid, MarketTask,
-    PaymentRule, Witness, check, clear, clear_with, graph::Graph, solve, solve::Matching, tie,
-    tie_seed,
+    CheckError, ClearingError, MAX_BIDS, MAX_ENTRIES, MAX_PRICE, MarketBid, MarketTask,
+    PaymentRule, Witness, check, clear, clear_with, graph::Graph, solve, solve::Matching,
+    standings::standings_with, tie, tie_seed,
 };
 use std::{collections::BTreeMap, time::Instant};
 use tender_wire::{AuctionId, BidId, Price, PublicKey, decode, encode};
@@ -19,19 +19,21 @@ fn every_small_market_clears_as_enumeration_says() {
     let mut draw = Draw(1);
     let mut nonces = BTreeMap::<Option<u32>, u32>::new();
     for number in 0..3000 {
-        let market = small(&mut draw);
+        let market = small(&mut draw).market();
         let seed = seed(number);
         let rule = RULES[(number % 4 == 3) as usize];
         // Few bits of hash leave ties that only the nonce resolves, or nothing does.
         for bits in [tie::BITS, 0, 1, 2, 3] {
             let expected = oracle::clearing(&market, &seed, rule, bits);
             *nonces
-                .entry(expected.as_ref().map(|c| c.nonce))
+                .entry(expected.as_ref().map(|(c, _)| c.nonce))
                 .or_default() += 1;
             let found = clear_with(&market, &seed, rule, bits);
             match expected {
                 Some(expected) => {
-                    assert_eq!(found.unwrap().1, expected, "{number} {bits} {market:?}")
+                    let (_, found) = found.unwrap();
+                    let standings = standings_with(&market, &seed, &found, bits);
+                    assert_eq!((found, standings), expected, "{number} {bits} {market:?}")
                 }
                 None => assert_eq!(
                     found.unwrap_err(),
@@ -53,7 +55,7 @@ fn every_small_market_clears_as_enumeration_says() {
 fn check_accepts_what_solve_proposes_and_pays_between_price_and_reserve() {
     let mut draw = Draw(2);
     for number in 0..3000 {
-        let market = small(&mut draw);
+        let market = small(&mut draw).market();
         for rule in RULES {
             let witness = solve(&market, &seed(number), rule).unwrap();
             let witness = decode::<Witness>(&encode(&witness)).unwrap();
@@ -63,12 +65,7 @@ fn check_accepts_what_solve_proposes_and_pays_between_price_and_reserve() {
                 (witness, clearing.clone())
             );
             for award in &clearing.awards {
-                let reserve = market
-                    .tasks
-                    .iter()
-                    .find(|t| t.id == award.task)
-                    .unwrap()
-                    .reserve;
+                let reserve = market.task(award.task).unwrap().1.reserve;
                 assert!(award.price <= award.payment && award.payment <= reserve);
                 assert!(rule == PaymentRule::Vcg || award.payment == award.price);
             }
@@ -80,17 +77,17 @@ fn check_accepts_what_solve_proposes_and_pays_between_price_and_reserve() {
 fn the_order_in_which_a_solver_admits_tasks_does_not_matter() {
     let mut draw = Draw(3);
     for number in 0..2000 {
-        let market = small(&mut draw);
+        let market = small(&mut draw).market();
         let key = tie::TieKey::new(&seed(number), 0, tie::BITS);
         let won = |order: Vec<usize>| {
-            let mut graph = Graph::new(&market).unwrap();
+            let mut graph = Graph::new(&market);
             graph.break_ties(&market, &key);
             let matching = Matching::optimal_in_order(graph, order);
             (0..matching.graph().entries.len())
                 .map(|e| matching.has_won(e))
                 .collect::<Vec<_>>()
         };
-        let mut order: Vec<_> = (0..market.tasks.len()).collect();
+        let mut order: Vec<_> = (0..market.tasks().len()).collect();
         let expected = won(order.clone());
         for _ in 0..4 {
             for i in (1..order.len()).rev() {
@@ -108,20 +105,25 @@ fn only_a_sorted_market_within_bounds_is_cleared() {
         reserve: Price(reserve),
         quantity: 1,
     };
-    let bid = |id: u8, entries: &[(u32, u64)]| MarketBid {
-        bid_id: BidId([id; 32]),
-        bidder: PublicKey([id; 32]),
-        slots: 1,
-        entries: entries.iter().map(|(t, p)| (*t, Price(*p))).collect(),
+    let bid = |id: u8, entries: &[(u32, u64)]| -> Row {
+        let row = MarketBid {
+            bid_id: BidId([id; 32]),
+            bidder: PublicKey([id; 32]),
+            slots: 1,
+            bonus: 0,
+        };
+        let entries = entries.iter().map(|(t, p)| (*t, Price(*p)));
+        (row, entries.collect())
     };
+    let with_bonus = |bonus, (row, entries): Row| (MarketBid { bonus, ..row }, entries);
     let top = MAX_PRICE.0;
     let id = BidId([1; 32]);
-    let price = |price, reserve| {
+    let price = |price, most| {
         Some(ClearingError::Price {
             id,
             task: 1,
             price,
-            reserve,
+            most,
         })
     };
     let reserve = |reserve| Some(ClearingError::Reserve { task: 1, reserve });
@@ -187,6 +189,24 @@ fn only_a_sorted_market_within_bounds_is_cleared() {
             vec![bid(1, &[(1, u64::MAX)])],
             price(u64::MAX, 5),
         ),
+        (
+            "a bonus allows for more",
+            vec![task(1, 5)],
+            vec![with_bonus(2, bid(1, &[(1, 7)]))],
+            None,
+        ),
+        (
+            "T15 price above the reserve and the bonus",
+            vec![task(1, 5)],
+            vec![with_bonus(2, bid(1, &[(1, 8)]))],
+            price(8, 7),
+        ),
+        (
+            "T15 bonus too high",
+            vec![],
+            vec![with_bonus(top + 1, bid(1, &[]))],
+            Some(ClearingError::Bonus { id, bonus: top + 1 }),
+        ),
         ("reserve zero", vec![task(1, 0)], vec![], reserve(0)),
         (
             "T15 reserve too high",
@@ -195,17 +215,14 @@ fn only_a_sorted_market_within_bounds_is_cleared() {
             reserve(top + 1),
         ),
     ] {
-        let market = Market { tasks, bids };
-        assert_eq!(market.check().err(), expected, "{desc}");
-        for rule in RULES {
-            assert_eq!(solve(&market, &seed(0), rule).err(), expected, "{desc}");
-        }
+        let rows = Rows { tasks, bids };
+        assert_eq!(rows.checked().err(), expected, "{desc}");
     }
 }
 
 #[test]
 fn t15_sums_of_the_highest_surpluses_do_not_wrap() {
-    let market = large(3000, 64, 20, 10, |_| Price(1));
+    let market = large(3000, 64, 20, 10, |_| Price(1)).market();
     let clearing = clear(&market, &seed(0), PaymentRule::Vcg).unwrap().1;
     assert_eq!(
         clearing.total_surplus,
@@ -223,9 +240,9 @@ fn large(
     quantity: u32,
     width: u64,
     mut price: impl FnMut(u64) -> Price,
-) -> Market {
+) -> Rows {
     let mut draw = Draw(bids ^ tasks);
-    let mut market = Market {
+    let mut market = Rows {
         tasks: (0..tasks)
             .map(|id| MarketTask {
                 id: id as u32,
@@ -240,20 +257,18 @@ fn large(
                     let task = draw.below(tasks);
                     entries.insert(task as u32, price(draw.next()));
                 }
-                MarketBid {
+                let slots = if tasks == bids { 1 } else { 1 + number % 3 };
+                let bid = MarketBid {
                     bid_id: super::markets::bid_id(number),
                     bidder: PublicKey(super::markets::bid_id(number / 2).0),
-                    slots: if tasks == bids {
-                        1
-                    } else {
-                        1 + (number % 3) as u32
-                    },
-                    entries: entries.into_iter().collect(),
-                }
+                    slots: slots as u32,
+                    bonus: 0,
+                };
+                (bid, entries.into_iter().collect())
             })
             .collect(),
     };
-    market.bids.sort_by_key(|bid| bid.bid_id);
+    market.bids.sort_by_key(|(bid, _)| bid.bid_id);
     market
 }
 
@@ -270,7 +285,8 @@ fn thousands_of_entries_clear_quickly() {
     ] {
         let market = large(bids, tasks, quantity, 10, |n| {
             Price(1 + n % range % (MAX_PRICE.0 - 1))
-        });
+        })
+        .market();
         let start = Instant::now();
         let witness = solve(&market, &seed(0), PaymentRule::Vcg).unwrap();
         let solved = start.elapsed();
@@ -288,9 +304,10 @@ fn thousands_of_entries_clear_quickly() {
 #[test]
 fn the_largest_market_clears() {
     let width = (MAX_ENTRIES / MAX_BIDS) as u64;
-    let market = large(MAX_BIDS as u64, 1 << 15, 2, width, |n| {
+    let rows = large(MAX_BIDS as u64, 1 << 15, 2, width, |n| {
         Price(1 + n % 1_000_000)
     });
+    let market = rows.market();
     let start = Instant::now();
     let (_, clearing) = clear(&market, &seed(0), PaymentRule::Vcg).unwrap();
     println!(
@@ -300,11 +317,10 @@ fn the_largest_market_clears() {
     );
     assert_eq!(clearing.awards.len(), 1 << 16);
     // One more entry is refused, before any work.
-    let mut over = market;
-    over.bids[0].entries.push((u32::MAX, Price(1)));
-    let refusal = solve(&over, &seed(0), PaymentRule::Vcg).unwrap_err();
+    let mut over = rows;
+    over.bids.last_mut().unwrap().1.push((u32::MAX, Price(1)));
     assert_eq!(
-        refusal,
+        over.checked().unwrap_err(),
         ClearingError::TooLarge {
             what: "entries",
             found: MAX_ENTRIES + 1,
@@ -318,13 +334,13 @@ fn mutated_witnesses_are_refused() {
     let mut draw = Draw(4);
     let mut refusals = BTreeMap::<String, u32>::new();
     for number in 0..1500 {
-        let market = small(&mut draw);
+        let market = small(&mut draw).market();
         let Witness::V1 { nonce, winners } =
             solve(&market, &seed(number), PaymentRule::Vcg).unwrap();
         for kind in 0..8 {
             let (mut nonce, mut winners) = (nonce, winners.clone());
             let task = draw.below(winners.len() as u64) as usize;
-            let bid = draw.below(market.bids.len() as u64 + 1) as u32;
+            let bid = draw.below(market.bid_count() as u64 + 1) as u32;
             match kind {
                 0 => nonce = nonce.wrapping_sub(1),
                 1 => nonce += 1,
@@ -365,7 +381,7 @@ fn mutated_witnesses_are_refused() {
 fn a_feasible_but_worse_assignment_is_refused() {
     let mut draw = Draw(5);
     for number in 0..300 {
-        let market = small(&mut draw);
+        let market = small(&mut draw).market();
         let Witness::V1 { nonce, mut winners } =
             solve(&market, &seed(number), PaymentRule::Vcg).unwrap();
         if winners.iter().all(Vec::is_empty) {

@@ -1,6 +1,6 @@
 //! Small random markets, from a seed.
 
-use crate::clearing::{Market, MarketBid, MarketTask};
+use crate::clearing::{ClearingError, Market, MarketBid, MarketTask};
 use tender_wire::{BidId, Digest, Price, PublicKey, Tag, hash};
 
 /// SplitMix64 (Steele, Lea and Flood 2014): reproducible, and good enough to draw markets.
@@ -29,8 +29,29 @@ pub(super) fn bid_id(number: u64) -> BidId {
     hash(Tag::Bid, &[&number.to_le_bytes()]).into()
 }
 
+/// What a market is made of, to change before it is made.
+#[derive(Clone, Debug)]
+pub(super) struct Rows {
+    pub(super) tasks: Vec<MarketTask>,
+    pub(super) bids: Vec<Row>,
+}
+
+/// A bid with its entries (task id, price).
+pub(super) type Row = (MarketBid, Vec<(u32, Price)>);
+
+impl Rows {
+    /// What they make, if anything.
+    pub(super) fn checked(&self) -> Result<Market, ClearingError> {
+        Market::new(self.tasks.clone(), self.bids.clone())
+    }
+
+    pub(super) fn market(&self) -> Market {
+        self.checked().unwrap()
+    }
+}
+
 /// At most 5 tasks, 6 bids, 12 entries; slots and quantities up to 3; few bidders; few distinct prices.
-pub(super) fn small(draw: &mut Draw) -> Market {
+pub(super) fn small(draw: &mut Draw) -> Rows {
     let range = [1, 2, 4, 1000][draw.below(4) as usize];
     let task_count = 1 + draw.below(5);
     let bid_count = 1 + draw.below(6);
@@ -55,14 +76,15 @@ pub(super) fn small(draw: &mut Draw) -> Market {
                     entries.push((task.id, Price(1 + draw.below(task.reserve.0))));
                 }
             }
-            MarketBid {
+            let bid = MarketBid {
                 bid_id: bid_id(draw.next()),
                 bidder: PublicKey([draw.below(bidders) as u8; 32]),
                 slots: 1 + draw.below(3) as u32,
-                entries,
-            }
+                bonus: 0,
+            };
+            (bid, entries)
         })
         .collect();
-    bids.sort_by_key(|bid| bid.bid_id);
-    Market { tasks, bids }
+    bids.sort_by_key(|(bid, _)| bid.bid_id);
+    Rows { tasks, bids }
 }

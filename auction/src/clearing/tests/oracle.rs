@@ -1,7 +1,7 @@
 //! The definition, executed by enumeration: every assignment of a small market, its weight, the payments. Shares nothing
 //! with the solver but the hash of an entry.
 
-use crate::clearing::{Award, Clearing, MAX_NONCES, Market, PaymentRule, tie::TieKey};
+use crate::clearing::{Award, Clearing, MAX_NONCES, Market, PaymentRule, Standings, tie::TieKey};
 use std::collections::{BTreeMap, BTreeSet};
 use tender_wire::{Digest, Price, PublicKey};
 
@@ -23,14 +23,14 @@ struct Best {
 
 fn offers(market: &Market, key: &TieKey) -> Vec<Offer> {
     let mut offers = Vec::new();
-    for (bid, about) in market.bids.iter().enumerate() {
-        for &(id, price) in &about.entries {
-            let task = market.tasks.iter().position(|t| t.id == id).unwrap();
+    for (bid, bid_id) in market.bid_ids().iter().enumerate() {
+        for (id, price) in market.entries(bid) {
+            let task = market.tasks().iter().position(|t| t.id == id).unwrap();
             offers.push(Offer {
                 bid,
                 task,
-                surplus: market.tasks[task].reserve.0 - price.0,
-                h: key.h(&about.bid_id, id),
+                surplus: market.tasks()[task].reserve.0 + market.bonuses()[bid] - price.0,
+                h: key.h(bid_id, id),
             });
         }
     }
@@ -44,8 +44,8 @@ fn enumerate(market: &Market, offers: &[Offer]) -> Best {
         chosen: Vec::new(),
         count: 0,
     };
-    let mut slots: Vec<u32> = market.bids.iter().map(|b| b.slots).collect();
-    let mut units: Vec<u32> = market.tasks.iter().map(|t| t.quantity).collect();
+    let mut slots: Vec<u32> = market.slots().to_vec();
+    let mut units: Vec<u32> = market.tasks().iter().map(|t| t.quantity).collect();
     visit(
         offers,
         0,
@@ -96,7 +96,7 @@ fn visit(
 fn value_without(market: &Market, offers: &[Offer], bidder: &PublicKey) -> u64 {
     let rest: Vec<_> = offers
         .iter()
-        .filter(|o| market.bids[o.bid].bidder != *bidder)
+        .filter(|o| market.bidders()[o.bid] != *bidder)
         .copied()
         .collect();
     enumerate(market, &rest).weight.0
@@ -108,7 +108,7 @@ pub(super) fn clearing(
     seed: &Digest,
     rule: PaymentRule,
     bits: u32,
-) -> Option<Clearing> {
+) -> Option<(Clearing, Standings)> {
     let (nonce, offers, best) = (0..MAX_NONCES).find_map(|nonce| {
         let offers = offers(market, &TieKey::new(seed, nonce, bits));
         let best = enumerate(market, &offers);
@@ -119,15 +119,10 @@ pub(super) fn clearing(
     units.sort_by_key(|o| (o.task, o.bid));
 
     let mut payments = BTreeMap::new();
-    for bidder in market
-        .bids
-        .iter()
-        .map(|b| b.bidder)
-        .collect::<BTreeSet<_>>()
-    {
+    for bidder in market.bidders().iter().copied().collect::<BTreeSet<_>>() {
         let own: Vec<_> = units
             .iter()
-            .filter(|o| market.bids[o.bid].bidder == bidder)
+            .filter(|o| market.bidders()[o.bid] == bidder)
             .collect();
         let profit = match rule {
             PaymentRule::Vcg => best.weight.0 - value_without(market, &offers, &bidder),
@@ -142,7 +137,7 @@ pub(super) fn clearing(
             shares[i] += 1;
         }
         for (o, share) in own.iter().zip(shares) {
-            let price = market.tasks[o.task].reserve.0 - o.surplus;
+            let price = market.tasks()[o.task].reserve.0 + market.bonuses()[o.bid] - o.surplus;
             payments.insert((o.task, o.bid), (Price(price), Price(price + share)));
         }
     }
@@ -151,21 +146,20 @@ pub(super) fn clearing(
         nonce,
         awards: Vec::new(),
         total_surplus: best.weight.0.into(),
-        runners_up: BTreeMap::new(),
-        lowest: BTreeMap::new(),
     };
+    let mut standings = Standings::default();
     for ((task, bid), (price, payment)) in payments {
         clearing.awards.push(Award {
-            task: market.tasks[task].id,
+            task: market.tasks()[task].id,
             bid,
             price,
             payment,
         });
     }
-    for (task, about) in market.tasks.iter().enumerate() {
+    for (task, about) in market.tasks().iter().enumerate() {
         let free = |bid: usize| {
             let used = units.iter().filter(|o| o.bid == bid).count();
-            used < market.bids[bid].slots as usize
+            used < market.slots()[bid] as usize
         };
         let mut ranked: Vec<_> = (0..offers.len())
             .filter(|&o| offers[o].task == task)
@@ -178,7 +172,7 @@ pub(super) fn clearing(
             ))
         });
         if let Some(&o) = ranked.iter().rev().find(|o| won.contains(o)) {
-            clearing.lowest.insert(about.id, offers[o].bid);
+            standings.lowest.insert(about.id, offers[o].bid);
         }
         let waiting: Vec<_> = ranked
             .iter()
@@ -186,8 +180,8 @@ pub(super) fn clearing(
             .map(|&o| offers[o].bid)
             .collect();
         if !waiting.is_empty() {
-            clearing.runners_up.insert(about.id, waiting);
+            standings.runners_up.insert(about.id, waiting);
         }
     }
-    Some(clearing)
+    Some((clearing, standings))
 }

@@ -1,7 +1,7 @@
 //! Under VCG no misreport of one bidder pays, within one market. The same search finds one that does under rules that are
 //! not truthful, so it can fail.
 
-use super::markets::{Draw, bid_id, seed, small};
+use super::markets::{Draw, Row, Rows, bid_id, seed, small};
 use crate::clearing::{Clearing, Market, MarketBid, PaymentRule, clear};
 use std::collections::BTreeMap;
 use tender_wire::{Price, PublicKey};
@@ -33,7 +33,7 @@ fn utility(
     number: u64,
 ) -> i128 {
     let clearing = clear(market, &seed(number), rule).unwrap().1;
-    let own = |bid: usize| market.bids[bid].bidder == *bidder;
+    let own = |bid: usize| market.bidders()[bid] == *bidder;
     let paid = clearing.awards.iter().zip(pay(&clearing));
     paid.filter(|(award, _)| own(award.bid))
         .map(|(award, payment)| i128::from(payment) - i128::from(costs[&award.task]))
@@ -41,41 +41,29 @@ fn utility(
 }
 
 /// `bid` with true costs, kept to what the market takes: nothing above a reserve.
-fn truthful(market: &Market, bid: &MarketBid, costs: &BTreeMap<u32, u64>) -> MarketBid {
+fn truthful(market: &Rows, bid: &MarketBid, costs: &BTreeMap<u32, u64>) -> Row {
     let priced = market
         .tasks
         .iter()
         .filter_map(|t| Some((t.id, Price(*costs.get(&t.id)?), t.reserve)));
-    MarketBid {
-        entries: priced
-            .filter(|(_, p, r)| p <= r)
-            .map(|(t, p, _)| (t, p))
-            .collect(),
-        ..bid.clone()
-    }
+    let within = priced.filter(|(_, p, r)| p <= r);
+    (*bid, within.map(|(t, p, _)| (t, p)).collect())
 }
 
 /// A misreport: prices raised, lowered or dropped, and sometimes the bid split in two of the same bidder.
 fn misreport(
     draw: &mut Draw,
-    market: &Market,
+    market: &Rows,
     bid: &MarketBid,
     costs: &BTreeMap<u32, u64>,
-) -> Vec<MarketBid> {
-    let mut parts = [
-        bid.clone(),
-        MarketBid {
-            bid_id: bid_id(draw.next()),
-            ..bid.clone()
-        },
-    ];
+) -> Vec<Row> {
+    let mut parts = [*bid, *bid].map(|bid| (bid, Vec::new()));
+    parts[1].0.bid_id = bid_id(draw.next());
     let split = bid.slots > 1 && draw.below(3) == 0;
     if split {
-        parts[1].slots = 1 + draw.below(u64::from(bid.slots) - 1) as u32;
-        parts[0].slots -= parts[1].slots;
+        parts[1].0.slots = 1 + draw.below(u64::from(bid.slots) - 1) as u32;
+        parts[0].0.slots -= parts[1].0.slots;
     }
-    parts[0].entries.clear();
-    parts[1].entries.clear();
     for task in &market.tasks {
         let Some(&cost) = costs.get(&task.id) else {
             continue;
@@ -88,7 +76,7 @@ fn misreport(
         };
         if price <= task.reserve.0 {
             let part = usize::from(split && draw.below(2) == 0);
-            parts[part].entries.push((task.id, Price(price)));
+            parts[part].1.push((task.id, Price(price)));
         }
     }
     parts.into_iter().take(1 + usize::from(split)).collect()
@@ -116,13 +104,13 @@ fn profitable(rule: PaymentRule, pay: Pay, markets: u64) -> u32 {
                 (id, 1 + draw.below(reserve + reserve / 2))
             })
             .collect();
-        market.bids[bid].bidder = bidder;
-        let own = market.bids.remove(bid);
-        let with = |bids: Vec<MarketBid>| {
+        market.bids[bid].0.bidder = bidder;
+        let (own, _) = market.bids.remove(bid);
+        let with = |bids: Vec<Row>| {
             let mut market = market.clone();
             market.bids.extend(bids);
-            market.bids.sort_by_key(|b| b.bid_id);
-            utility(&market, &costs, &bidder, rule, pay, number)
+            market.bids.sort_by_key(|(b, _)| b.bid_id);
+            utility(&market.market(), &costs, &bidder, rule, pay, number)
         };
         let honest = with(vec![truthful(&market, &own, &costs)]);
         assert!(honest >= 0, "a truthful bidder lost money");

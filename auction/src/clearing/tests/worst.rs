@@ -67,29 +67,21 @@ fn market(shape: &Shape, price: PriceOf) -> Market {
             while entered.len() < shape.entries {
                 entered.insert(draw.below(shape.tasks as u64) as u32);
             }
-            let priced = entered.into_iter();
             let mut bidder = [0; 32];
             bidder[..8].copy_from_slice(&number.to_le_bytes());
-            MarketBid {
+            let bid = MarketBid {
                 bid_id: bid_id(number),
                 bidder: PublicKey(bidder),
                 slots: shape.slots,
-                entries: priced
-                    .map(|task| {
-                        (
-                            task,
-                            Price(1 + price(number, task.into(), &mut draw) % RESERVE),
-                        )
-                    })
-                    .collect(),
-            }
+                bonus: 0,
+            };
+            let mut priced = |task: u32| 1 + price(number, task.into(), &mut draw) % RESERVE;
+            let entries = entered.into_iter().map(|task| (task, Price(priced(task))));
+            (bid, entries.collect::<Vec<_>>())
         })
         .collect();
-    bids.sort_by_key(|bid| bid.bid_id);
-    Market {
-        tasks: tasks.collect(),
-        bids,
-    }
+    bids.sort_by_key(|(bid, _)| bid.bid_id);
+    Market::new(tasks.collect(), bids).unwrap()
 }
 
 /// L1, L2: what a proposer solves and everybody else checks, on the markets that take longest.
