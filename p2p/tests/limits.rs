@@ -32,7 +32,6 @@ const NO_LIMITS: &[(&str, &[&str])] = &[
             "tender_auction::market::registry::CHUNK",
             "tender_auction::audit::ROOTS",
             "tender_auction::clearing::tie::BITS",
-            "tender_auction::clearing::graph::H_BITS",
             "tender_circuits::circuit::ISSUER_BITS",
             "tender_circuits::circuit::TIME_BITS",
             "tender_circuits::keys::VERSION",

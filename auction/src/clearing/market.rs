@@ -76,6 +76,9 @@ pub struct Market {
     starts: Vec<u32>,
     entry_tasks: Vec<u32>,
     entry_prices: Vec<u64>,
+    /// Bids of every bidder that has several, bidder by bidder, each ascending.
+    shared_bids: Vec<u32>,
+    shared_starts: Vec<u32>,
 }
 
 impl Market {
@@ -121,6 +124,8 @@ impl Market {
             starts: vec![0],
             entry_tasks: Vec::new(),
             entry_prices: Vec::new(),
+            shared_bids: Vec::new(),
+            shared_starts: vec![0],
         };
         for (bid, entries) in bids {
             market.push_bid(&bounds, &bid)?;
@@ -129,7 +134,18 @@ impl Market {
             }
             market.starts.push(number(market.entry_tasks.len()));
         }
+        market.find_shared();
         Ok(market)
+    }
+
+    /// Lists the bidders that have several bids.
+    fn find_shared(&mut self) {
+        let mut bids: Vec<(&PublicKey, u32)> = self.bidders.iter().zip(0u32..).collect();
+        bids.sort_unstable();
+        for group in bids.chunk_by(|a, b| a.0 == b.0).filter(|g| g.len() > 1) {
+            self.shared_bids.extend(group.iter().map(|(_, bid)| *bid));
+            self.shared_starts.push(number(self.shared_bids.len()));
+        }
     }
 
     fn push_bid(&mut self, bounds: &Bounds, bid: &MarketBid) -> Result<(), ClearingError> {
@@ -220,6 +236,15 @@ impl Market {
     /// Prices of the entries.
     pub fn entry_prices(&self) -> &[u64] {
         &self.entry_prices
+    }
+
+    /// Bids of each bidder that has several, ascending; bidders by key.
+    pub fn shared_bids(&self) -> impl Iterator<Item = &[u32]> {
+        let ends = self.shared_starts.windows(2);
+        ends.filter_map(|ends| {
+            let (first, end) = (*ends.first()?, *ends.last()?);
+            self.shared_bids.get(first as usize..end as usize)
+        })
     }
 
     /// Number of bids.

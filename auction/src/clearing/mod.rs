@@ -65,7 +65,6 @@
 
 mod check;
 mod error;
-mod graph;
 mod market;
 mod payment;
 mod solve;
@@ -73,7 +72,6 @@ mod standings;
 #[cfg(test)]
 mod tests;
 mod tie;
-mod unique;
 
 pub use check::{Witness, check, check_feasible, check_same};
 pub use error::{CheckError, ClearingError};
@@ -81,12 +79,9 @@ pub use market::{Bounds, Market, MarketBid, MarketTask};
 pub use standings::{Standings, standings};
 pub use tie::tie_seed;
 
-use graph::Graph;
 use serde::{Deserialize, Serialize};
-use solve::Matching;
-use std::collections::BTreeMap;
+use solve::{Optimum, Workspace};
 use tender_wire::{Digest, Price};
-use tie::TieKey;
 
 /// Largest price and reserve, in smallest units: sums and products of a whole market then fit 128 bits.
 pub const MAX_PRICE: Price = Price(1_000_000_000_000_000);
@@ -140,8 +135,8 @@ pub struct Clearing {
 /// # Errors
 /// [`ClearingError::NoUniqueOptimum`].
 pub fn solve(market: &Market, seed: &Digest, _rule: PaymentRule) -> Result<Witness, ClearingError> {
-    let graph = Graph::new(market);
-    optimum(graph, market, seed, tie::BITS).map(|o| o.witness())
+    let optimum = Workspace::default().solve(market, seed, tie::BITS)?;
+    Ok(witness(market, &optimum))
 }
 
 /// Solves and prices at once, for callers without a proposer: equals [`check`] of [`solve`]'s witness, at half the work.
@@ -163,78 +158,58 @@ fn clear_with(
     rule: PaymentRule,
     bits: u32,
 ) -> Result<(Witness, Clearing), ClearingError> {
-    let graph = Graph::new(market);
-    let optimum = optimum(graph, market, seed, bits)?;
-    Ok((optimum.witness(), optimum.clearing(market, rule)))
+    let mut workspace = Workspace::default();
+    let optimum = workspace.solve(market, seed, bits)?;
+    let clearing = clearing(&mut workspace, market, &optimum, rule);
+    Ok((witness(market, &optimum), clearing))
 }
 
-/// The unique optimum under the least nonce that has one.
-fn optimum(
-    mut graph: Graph,
+fn witness(market: &Market, optimum: &Optimum) -> Witness {
+    let bid_of = |entry: &u32| {
+        let bids = market.starts().partition_point(|start| start <= entry);
+        u32::try_from(bids.saturating_sub(1)).unwrap_or(u32::MAX)
+    };
+    let winners = optimum.by_task();
+    Witness::V1 {
+        nonce: optimum.nonce,
+        winners: winners
+            .map(|won| won.iter().map(bid_of).collect())
+            .collect(),
+    }
+}
+
+/// The clearing of what `workspace` solved last.
+fn clearing(
+    workspace: &mut Workspace,
     market: &Market,
-    seed: &Digest,
-    bits: u32,
-) -> Result<Optimum, ClearingError> {
-    for nonce in 0..MAX_NONCES {
-        let key = TieKey::new(seed, nonce, bits);
-        graph.break_ties(market, &key);
-        let matching = Matching::optimal(graph);
-        if unique::is_unique(&matching) {
-            return Ok(Optimum { nonce, matching });
-        }
-        graph = matching.into_graph();
-    }
-    Err(ClearingError::NoUniqueOptimum { tried: MAX_NONCES })
-}
-
-/// A proven unique optimum.
-struct Optimum {
-    nonce: u32,
-    matching: Matching,
-}
-
-impl Optimum {
-    fn witness(&self) -> Witness {
-        let winners = self
-            .matching
-            .graph()
-            .tasks()
-            .map(|task| self.matching.winners(task).map(|e| e.bid as u32).collect())
-            .collect();
-        Witness::V1 {
-            nonce: self.nonce,
-            winners,
+    optimum: &Optimum,
+    rule: PaymentRule,
+) -> Clearing {
+    let shares = match rule {
+        PaymentRule::Vcg => payment::vcg_shares(workspace, market, optimum),
+        PaymentRule::PayAsBid => vec![0; optimum.winners.len()],
+    };
+    let mut shares = shares.into_iter();
+    let mut clearing = Clearing {
+        nonce: optimum.nonce,
+        awards: Vec::with_capacity(optimum.winners.len()),
+        total_surplus: 0,
+    };
+    for (task, won) in market.tasks().iter().zip(optimum.by_task()) {
+        for entry in won {
+            let e = *entry as usize;
+            let bids = market.starts().partition_point(|start| *start <= *entry);
+            let price = market.entry_prices().get(e).copied().unwrap_or(0);
+            let share = shares.next().unwrap_or(0);
+            clearing.awards.push(Award {
+                task: task.id,
+                bid: bids.saturating_sub(1),
+                price: Price(price),
+                payment: Price(price.saturating_add(share)), // at most the reserve and the bonus
+            });
+            let surplus = u128::from(workspace.surplus(*entry));
+            clearing.total_surplus = clearing.total_surplus.saturating_add(surplus);
         }
     }
-
-    fn clearing(mut self, market: &Market, rule: PaymentRule) -> Clearing {
-        let shares = match rule {
-            PaymentRule::Vcg => payment::vcg_shares(&mut self.matching),
-            PaymentRule::PayAsBid => BTreeMap::new(),
-        };
-        let matching = &self.matching;
-        let mut clearing = Clearing {
-            nonce: self.nonce,
-            awards: Vec::new(),
-            total_surplus: 0,
-        };
-        for (task, about) in market.tasks().iter().enumerate() {
-            for entry in matching.winners(task) {
-                let bonus = market.bonuses().get(entry.bid).copied().unwrap_or(0);
-                let worth = about.reserve.0.saturating_add(bonus);
-                let price = worth.saturating_sub(entry.surplus);
-                let share = shares.get(&(task, entry.bid)).copied().unwrap_or(0);
-                clearing.awards.push(Award {
-                    task: about.id,
-                    bid: entry.bid,
-                    price: Price(price),
-                    payment: Price(price.saturating_add(share)), // at most the reserve and the bonus
-                });
-                clearing.total_surplus = clearing
-                    .total_surplus
-                    .saturating_add(u128::from(entry.surplus));
-            }
-        }
-        clearing
-    }
+    clearing
 }

@@ -1,25 +1,68 @@
 //! VCG payments: a bidder's profit, spread over what it won. The rule and its proof stand in the parent's documentation.
+//!
+//! A bidder with one bid and one slot has exactly the worth of that slot under the least duals of the tasks: `V − V₋ᵢ = u` (Leonard 1983). Of
+//! any other bidder all units are taken away and offered again, one by one, to everybody else: a reverse search each
+//! ([`super::solve`]), near by as a rule, and undone afterwards.
 
-use super::solve::Matching;
-use std::{cmp::Reverse, collections::BTreeMap};
+// Positions below the bounds of a market.
+#![allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-/// What each winner gets above its price, by (task, bid) position.
-pub(super) fn vcg_shares(matching: &mut Matching) -> BTreeMap<(usize, usize), u64> {
-    matching.minimise_duals();
-    let mut shares = BTreeMap::new();
-    for (bidder, entries) in matching.by_bidder() {
-        let profit = matching.contribution(bidder, &entries);
-        let mut units: Vec<_> = entries
-            .iter()
-            .filter_map(|&e| matching.graph().entries.get(e))
-            .map(|e| ((e.task, e.bid), e.surplus))
-            .collect();
-        units.sort_unstable();
-        let surpluses: Vec<u64> = units.iter().map(|(_, surplus)| *surplus).collect();
-        let split = split(profit, &surpluses);
-        shares.extend(units.iter().map(|(unit, _)| *unit).zip(split));
+use super::{
+    Market,
+    solve::{NONE, Optimum, Workspace},
+};
+use std::cmp::Reverse;
+
+/// What each winner of `optimum` gets above its price, in its order. It must be what `workspace` solved last.
+pub(super) fn vcg_shares(
+    workspace: &mut Workspace,
+    market: &Market,
+    optimum: &Optimum,
+) -> Vec<u64> {
+    let mut shares = vec![0u64; market.entry_count()];
+    let mut alone = vec![true; market.bid_count()];
+    let mut won: Vec<u32> = Vec::new();
+    for bids in market.shared_bids() {
+        for bid in bids {
+            alone[*bid as usize] = false;
+        }
+        workspace.won_by(market, bids, &mut won);
+        // By task, then bid: entries of a bid are in order of tasks already.
+        let task = |entry: &u32| market.entry_tasks()[*entry as usize];
+        won.sort_unstable_by_key(|entry| (task(entry), *entry));
+        share(workspace, market, bids, &won, &mut shares);
     }
-    shares
+    for (bid, _) in alone.iter().enumerate().filter(|(_, alone)| **alone) {
+        let bids = [bid as u32];
+        if let Some((entry, worth)) = workspace.only_slot(market, bids[0]) {
+            if entry != NONE {
+                shares[entry as usize] = worth;
+            }
+            continue;
+        }
+        workspace.won_by(market, &bids, &mut won);
+        share(workspace, market, &bids, &won, &mut shares);
+    }
+    let won = optimum.winners.iter();
+    won.map(|entry| shares[*entry as usize]).collect()
+}
+
+/// Spreads the profit of the bidder with these bids over what it won.
+fn share(
+    workspace: &mut Workspace,
+    market: &Market,
+    bids: &[u32],
+    won: &[u32],
+    shares: &mut [u64],
+) {
+    if won.is_empty() {
+        return;
+    }
+    let surpluses: Vec<u64> = won.iter().map(|entry| workspace.surplus(*entry)).collect();
+    let profit = workspace.contribution(market, bids, won);
+    for (entry, share) in won.iter().zip(split(profit, &surpluses)) {
+        shares[*entry as usize] = share;
+    }
 }
 
 /// Splits `profit ≤ Σ surplus` in proportion to surplus: floors, then one more for the largest remainders, earlier units

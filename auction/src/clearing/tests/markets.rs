@@ -50,7 +50,7 @@ impl Rows {
     }
 }
 
-/// At most 5 tasks, 6 bids, 12 entries; slots and quantities up to 3; few bidders; few distinct prices.
+/// At most 5 tasks, 6 bids, 12 entries; slots and quantities up to 3; few bidders; few distinct prices; some bonuses.
 pub(super) fn small(draw: &mut Draw) -> Rows {
     let range = [1, 2, 4, 1000][draw.below(4) as usize];
     let task_count = 1 + draw.below(5);
@@ -70,17 +70,19 @@ pub(super) fn small(draw: &mut Draw) -> Rows {
     let mut bids: Vec<_> = (0..bid_count)
         .map(|_| {
             let mut entries = Vec::new();
+            let bonus = draw.below(2) * draw.below(range + 1);
             for task in &tasks {
                 if left > 0 && draw.below(10) < 7 {
                     left -= 1;
-                    entries.push((task.id, Price(1 + draw.below(task.reserve.0))));
+                    let price = 1 + draw.below(task.reserve.0 + bonus);
+                    entries.push((task.id, Price(price)));
                 }
             }
             let bid = MarketBid {
                 bid_id: bid_id(draw.next()),
                 bidder: PublicKey([draw.below(bidders) as u8; 32]),
                 slots: 1 + draw.below(3) as u32,
-                bonus: 0,
+                bonus,
             };
             (bid, entries)
         })

@@ -46,7 +46,7 @@ fn truthful(market: &Rows, bid: &MarketBid, costs: &BTreeMap<u32, u64>) -> Row {
         .tasks
         .iter()
         .filter_map(|t| Some((t.id, Price(*costs.get(&t.id)?), t.reserve)));
-    let within = priced.filter(|(_, p, r)| p <= r);
+    let within = priced.filter(|(_, p, r)| p.0 <= r.0 + bid.bonus);
     (*bid, within.map(|(t, p, _)| (t, p)).collect())
 }
 
@@ -74,7 +74,7 @@ fn misreport(
             2 => 1 + draw.below(cost),
             _ => cost + draw.below(task.reserve.0),
         };
-        if price <= task.reserve.0 {
+        if price <= task.reserve.0 + bid.bonus {
             let part = usize::from(split && draw.below(2) == 0);
             parts[part].1.push((task.id, Price(price)));
         }
