@@ -71,6 +71,10 @@ const NO_LIMITS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "shapes the search for an optimum, which any search may find",
+        &["tender_auction::clearing::solve::*"],
+    ),
+    (
         "bounds the memory of a program that proves, which no stranger has it do",
         &["tender_circuits::prover::*"],
     ),
