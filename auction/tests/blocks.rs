@@ -120,25 +120,53 @@ fn b6_a_block_with_a_wrong_clearing_does_not_execute() {
     refused(vec![]);
     refused([honest.witnesses.clone(), honest.witnesses.clone()].concat());
     refused(vec![vec![0; 3]]);
-    let altered = |change: &dyn Fn(&mut u32, &mut Vec<Vec<u32>>)| {
+    let altered = |change: &dyn Fn(&mut u32, &mut Vec<u32>, &mut Vec<u32>)| {
         let mut witness: AuctionWitness = decode(&honest.witnesses[0]).unwrap();
-        let Witness::V1 { nonce, winners } = &mut witness.classes[0];
-        change(nonce, winners);
+        let Witness::V2 {
+            nonce,
+            won,
+            setters,
+        } = &mut witness.classes[0]
+        else {
+            panic!("form 2");
+        };
+        change(nonce, won, setters);
         vec![encode(&witness)]
     };
-    refused(altered(&|nonce, _| *nonce += 1));
-    refused(altered(&|_, winners| {
-        winners[0].pop();
+    refused(altered(&|nonce, _, _| *nonce += 1));
+    refused(altered(&|_, won, _| won.truncate(won.len() - 1)));
+    refused(altered(&|_, won, _| won.reverse()));
+    refused(altered(&|_, _, setters| {
+        setters.truncate(setters.len() - 1)
     }));
-    refused(altered(&|_, winners| winners.swap(0, 1)));
+    refused(altered(&|_, _, setters| setters.push(u32::MAX)));
+    refused(altered(&|_, won, setters| std::mem::swap(won, setters)));
     let mut fewer: AuctionWitness = decode(&honest.witnesses[0]).unwrap();
     fewer.classes.pop();
     refused(vec![encode(&fewer)]);
 
+    // An earlier build's, and that is said.
+    let mut old: AuctionWitness = decode(&honest.witnesses[0]).unwrap();
+    for class in &mut old.classes {
+        *class = Witness::V1 {
+            nonce: 0,
+            winners: vec![vec![0], vec![]],
+        };
+    }
+    let payload = Payload {
+        witnesses: vec![encode(&old)],
+        ..honest.clone()
+    };
+    let error = scenario.execute(context.clone(), payload).err().unwrap();
+    assert_eq!(
+        error.to_string(),
+        "clearing witnesses: class 0: a witness of form 1, this build reads form 2: a chain made by an earlier build is checked by that build"
+    );
+
     // Nor on a peer that has not cleared this market before, and after refusing it takes the right one.
     let fresh = Market::new(genesis()).unwrap();
     let wrong = Payload {
-        witnesses: altered(&|_, winners| winners.swap(0, 1)),
+        witnesses: altered(&|_, won, _| won.truncate(won.len() - 1)),
         ..honest.clone()
     };
     let refused = fresh.execute(&scenario.state, &context, &wrong).err();

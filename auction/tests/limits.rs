@@ -263,14 +263,14 @@ fn the_largest_records_and_witnesses_fit_their_caps() {
     }));
 
     // Every unit served, and the tasks in as many classes as there may be.
-    let units = MAX_UNITS as usize / MAX_TASKS;
-    let winners = |tasks: usize| Witness::V1 {
+    let full = |tasks: usize| Witness::V2 {
         nonce: u32::MAX,
-        winners: vec![vec![u32::MAX; units]; tasks],
+        won: vec![u32::MAX; tasks * (MAX_UNITS as usize / MAX_TASKS)],
+        setters: vec![u32::MAX; tasks],
     };
-    fits(&winners(MAX_TASKS));
+    fits(&full(MAX_TASKS));
     let witness = AuctionWitness {
-        classes: vec![winners(MAX_TASKS / MAX_CLASSES); MAX_CLASSES],
+        classes: vec![full(MAX_TASKS / MAX_CLASSES); MAX_CLASSES],
     };
     fits(&witness);
     // So the first auction due always clears, in the smallest block too.

@@ -241,6 +241,12 @@ fn clearing_lies() -> VecDeque<ClearingLie> {
         change(&mut witness.classes);
         block.annex.witnesses[0] = encode(&witness);
     }
+    fn edit_lists(block: &mut CompactBlock, change: impl FnOnce(&mut Vec<u32>, &mut Vec<u32>)) {
+        edit(block, |classes| match &mut classes[0] {
+            Witness::V2 { won, setters, .. } => change(won, setters),
+            Witness::V1 { .. } => panic!("form 2"),
+        });
+    }
     VecDeque::from([
         (
             "no witness",
@@ -255,22 +261,42 @@ fn clearing_lies() -> VecDeque<ClearingLie> {
         }),
         ("another tie break", "class 0", |b| {
             edit(b, |classes| {
-                let Witness::V1 { nonce, .. } = &mut classes[0];
+                let Witness::V2 { nonce, .. } = &mut classes[0] else {
+                    panic!("form 2");
+                };
                 *nonce += 1;
             });
         }),
-        ("another clearing", "class 0", |b| {
-            edit(b, |classes| {
-                let Witness::V1 { winners, .. } = &mut classes[0];
-                winners.swap(0, 1);
+        // Three bids with two entries each, equal in money: whoever wins, the other way round is worth as much.
+        ("another optimum", "class 0", |b| {
+            edit_lists(b, |won, _| {
+                won.iter_mut().for_each(|entry| *entry ^= 1);
+                won.sort_unstable();
+            });
+        }),
+        ("the other end of the prices", "class 0", |b| {
+            edit_lists(b, |_, setters| setters.clear());
+        }),
+        ("prices in a circle", "its price follows from itself", |b| {
+            edit_lists(b, |won, setters| {
+                *setters = won.iter().map(|entry| entry ^ 1).collect();
             });
         }),
         ("a unit kept back", "class 0", |b| {
-            edit(b, |classes| {
-                let Witness::V1 { winners, .. } = &mut classes[0];
-                winners[0].pop();
-            });
+            edit_lists(b, |won, _| won.truncate(1));
         }),
+        (
+            "a witness of an earlier build",
+            "a witness of form 1",
+            |b| {
+                edit(b, |classes| {
+                    classes[0] = Witness::V1 {
+                        nonce: 0,
+                        winners: vec![vec![0], vec![1]],
+                    };
+                });
+            },
+        ),
         ("a class left out", "0 classes, the auction has 1", |b| {
             edit(b, Vec::clear);
         }),
@@ -492,7 +518,7 @@ fn every_lie_of_a_proposer_is_refused_by_the_market_and_the_next_block_is_right(
     let lies = town.forged.all();
     assert_eq!(lies.len(), town.told.len(), "{:?}", town.told);
     let names: Vec<_> = town.told.values().map(|(name, _)| *name).collect();
-    assert_eq!(names.len(), 16, "{names:?}");
+    assert_eq!(names.len(), 19, "{names:?}");
     for lie in &lies {
         let height = lie.header.height;
         let (name, refused) = town.told[&height];

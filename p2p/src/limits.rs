@@ -191,9 +191,9 @@ limits! {
         tender_auction::outcome::OutcomeRecord::MAX_BYTES, "bytes": "refused unread";
             "four evidences of the largest claims"; documents_above_their_caps_are_refused_unread.
         tender_auction::clearing::Witness::MAX_BYTES, "bytes": "refused unread";
-            "an index for every entry of the largest market"; documents_above_their_caps_are_refused_unread.
+            "an entry for every task and unit of the largest market"; documents_above_their_caps_are_refused_unread.
         tender_auction::market::witness::AuctionWitness::MAX_BYTES, "bytes": "the block is invalid";
-            "an index for every unit, below half of the smallest block, so that every auction clears"; documents_above_their_caps_are_refused_unread.
+            "an entry for every task and unit, below half of the smallest block, so that every auction clears"; documents_above_their_caps_are_refused_unread.
         tender_auction::seal::Sealed::MAX_BYTES, "bytes": "refused unread";
             "a share for every member of the largest committee, and the largest body"; documents_above_their_caps_are_refused_unread.
         tender_auction::market::MarketState::MAX_BYTES, "bytes": "refused unread";

@@ -19,7 +19,9 @@ struct Case {
     small: bool,
     vcg: bool,
     seed: [u8; 32],
-    witness: Option<(u32, Vec<Vec<u32>>)>,
+    /// Winners by task, as form 1 has them, or entries and setters, as form 2 does.
+    old: Option<(u32, Vec<Vec<u32>>)>,
+    witness: Option<(u32, Vec<u32>, Vec<u32>)>,
     change: (u8, u8, u32),
 }
 
@@ -85,10 +87,22 @@ fuzz_target!(|data: &[u8]| {
         PaymentRule::PayAsBid
     };
     let seed = Digest(case.seed);
-    let given = case.witness.as_ref().map(|(nonce, winners)| Witness::V1 {
-        nonce: *nonce,
-        winners: winners.clone(),
-    });
+    let old = case
+        .old
+        .clone()
+        .map(|(nonce, winners)| Witness::V1 { nonce, winners });
+    if let Some(old) = old {
+        let verdict = check(&market, &seed, rule, &old);
+        assert!(matches!(verdict, Err(CheckError::Form { found: 1, .. })));
+    }
+    let given = case
+        .witness
+        .clone()
+        .map(|(nonce, won, setters)| Witness::V2 {
+            nonce,
+            won,
+            setters,
+        });
     let Ok((witness, clearing)) = clear(&market, &seed, rule) else {
         if let Some(given) = given {
             assert!(check(&market, &seed, rule, &given).is_err());
@@ -99,26 +113,37 @@ fuzz_target!(|data: &[u8]| {
         check(&market, &seed, rule, &witness).as_ref(),
         Ok(&clearing)
     );
+    // The checker's memory serves one market after another.
+    let mut checker = Checker::default();
+    let mut accepts = |given: &Witness| checker.check(&market, &seed, rule, given).is_ok();
     if let Some(given) = given {
-        assert_eq!(
-            check(&market, &seed, rule, &given).is_ok(),
-            given == witness
-        );
+        assert_eq!(accepts(&given), given == witness);
     }
-    let Witness::V1 { nonce, mut winners } = witness.clone();
-    let (task, place, to) = case.change;
-    let tasks = winners.len().max(1);
-    if let Some(list) = winners.get_mut(usize::from(task) % tasks) {
-        match list.len() {
-            0 => list.push(to),
-            len => list[usize::from(place) % len] = to,
-        }
+    let Witness::V2 {
+        nonce,
+        mut won,
+        mut setters,
+    } = witness.clone()
+    else {
+        panic!("form 2 is what is made");
+    };
+    let (list, place, to) = case.change;
+    let list = if list % 2 == 0 {
+        &mut won
+    } else {
+        &mut setters
+    };
+    match list.len() {
+        0 => list.push(to),
+        len => list[usize::from(place) % len] = to,
     }
-    let changed = Witness::V1 { nonce, winners };
-    assert_eq!(
-        check(&market, &seed, rule, &changed).is_ok(),
-        changed == witness
-    );
+    let changed = Witness::V2 {
+        nonce,
+        won,
+        setters,
+    };
+    assert_eq!(accepts(&changed), changed == witness);
+    assert!(accepts(&witness));
 
     let (mut of_bid, mut of_task) = (BTreeMap::new(), BTreeMap::new());
     for award in &clearing.awards {

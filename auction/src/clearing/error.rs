@@ -81,55 +81,27 @@ pub enum ClearingError {
     },
 }
 
-/// A witness that does not prove the clearing of its market.
+/// A witness that does not prove the clearing of its market: the first condition that fails. Bids are named by their position in the market, tasks
+/// by id, entries by number.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CheckError {
-    /// The market itself is malformed.
-    #[error(transparent)]
-    Market(#[from] ClearingError),
-    /// Not one list of winners per task.
-    #[error("winners for {found} tasks, the market has {expected}")]
-    Tasks {
-        /// Tasks of the market.
-        expected: usize,
-        /// Lists in the witness.
-        found: usize,
+    /// A form that is no longer read.
+    #[error(
+        "a witness of form {found}, this build reads form {expected}: a chain made by an earlier build is checked by that build"
+    )]
+    Form {
+        /// The witness's form.
+        found: u32,
+        /// The one that is read.
+        expected: u32,
     },
-    /// Winners of a task not strictly ascending.
-    #[error("task {task}: winner {bid} is out of order or twice")]
-    WinnerOrder {
-        /// Task id.
-        task: u32,
-        /// The second bid index of the offending pair.
-        bid: u32,
+    /// A nonce that is never tried.
+    #[error("nonce {found} is never tried")]
+    NonceBound {
+        /// The witness's.
+        found: u32,
     },
-    /// A winner without an entry for the task.
-    #[error("task {task}: bid {bid} has no entry for it")]
-    NoEntry {
-        /// Task id.
-        task: u32,
-        /// Bid index.
-        bid: u32,
-    },
-    /// More winners than units.
-    #[error("task {task}: {winners} winners for {quantity} units")]
-    Quantity {
-        /// Task id.
-        task: u32,
-        /// Winners named.
-        winners: usize,
-        /// Units there are.
-        quantity: u32,
-    },
-    /// A bid that wins more than its slots.
-    #[error("bid {bid} wins more than its {slots} slots")]
-    Slots {
-        /// Bid index.
-        bid: u32,
-        /// Its slots.
-        slots: u32,
-    },
-    /// Not the least nonce with a unique optimum.
+    /// A smaller nonce has a unique optimum.
     #[error("nonce {found}, the least with a unique optimum is {expected}")]
     Nonce {
         /// The right nonce.
@@ -137,10 +109,93 @@ pub enum CheckError {
         /// The witness's.
         found: u32,
     },
-    /// A feasible assignment, but not the optimum.
-    #[error("task {task}: these are not its winners in the optimum")]
-    NotOptimal {
-        /// First task that differs.
+    /// A winning entry that does not exist, is named twice, or is out of order.
+    #[error("entry {entry} among those that win is out of order, out of range or named twice")]
+    WonOrder {
+        /// Its number.
+        entry: u32,
+    },
+    /// More winners than units.
+    #[error("task {task}: more winners than its {quantity} units")]
+    Quantity {
+        /// Task id.
+        task: u32,
+        /// Units there are.
+        quantity: u32,
+    },
+    /// A bid that wins more than its slots.
+    #[error("bid {bid} wins more than its {slots} slots")]
+    Slots {
+        /// Position of the bid.
+        bid: u32,
+        /// Its slots.
+        slots: u32,
+    },
+    /// A price setter that does not exist, is named twice, or is out of order.
+    #[error(
+        "entry {entry} among those that set prices is out of order, out of range or named twice"
+    )]
+    SetterOrder {
+        /// Its number.
+        entry: u32,
+    },
+    /// A price set by a bid that serves the task, or that has no slots.
+    #[error("task {task}: bid {bid} cannot set its price: it wins there, or has no slots")]
+    NoSetter {
+        /// Task id.
+        task: u32,
+        /// Position of the bid.
+        bid: u32,
+    },
+    /// Two setters of one price.
+    #[error("task {task}: a second entry to set its price")]
+    SecondSetter {
+        /// Task id.
         task: u32,
     },
+    /// A price set for a task with a unit that nobody serves.
+    #[error("task {task}: a price is set, but a unit is spare")]
+    SpareUnit {
+        /// Task id.
+        task: u32,
+    },
+    /// Prices that follow from one another.
+    #[error("task {task}: its price follows from itself")]
+    Circle {
+        /// Id of one of the tasks.
+        task: u32,
+    },
+    /// A price that is not below the reserve, or far below every offer.
+    #[error(
+        "task {task}: the price that its setter sets is not below the reserve, or below all offers"
+    )]
+    TaskPrice {
+        /// Task id.
+        task: u32,
+    },
+    /// At these prices the bid would rather not serve a task it wins, or would rather serve one that it does not.
+    #[error(
+        "bid {bid}, task {task}: another assignment is worth more, or another setter sets the price"
+    )]
+    NotOptimal {
+        /// Position of the bid.
+        bid: u32,
+        /// Task id.
+        task: u32,
+    },
+    /// Another unit of a bid than the one named first is its least profitable, or as little profitable and earlier.
+    #[error("bid {bid}: the unit named first is not the first that it profits least from")]
+    Marginal {
+        /// Position of the bid.
+        bid: u32,
+    },
+    /// An entry before the setter sets the same price.
+    #[error("task {task}: an earlier entry sets the same price")]
+    NotFirstSetter {
+        /// Task id.
+        task: u32,
+    },
+    /// Another assignment is worth as much, tie breakers included.
+    #[error("another assignment has the same surplus and the same tie breakers")]
+    NotUnique,
 }

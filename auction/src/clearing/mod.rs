@@ -72,12 +72,14 @@ mod standings;
 #[cfg(test)]
 mod tests;
 mod tie;
+mod witness;
 
-pub use check::{Witness, check, check_feasible, check_same};
+pub use check::{Checker, check};
 pub use error::{CheckError, ClearingError};
 pub use market::{Bounds, Market, MarketBid, MarketTask};
 pub use standings::{Standings, standings};
 pub use tie::tie_seed;
+pub use witness::Witness;
 
 use serde::{Deserialize, Serialize};
 use solve::{Optimum, Workspace};
@@ -130,13 +132,13 @@ pub struct Clearing {
 
 /// The proposer's half: the optimum of `market`, as a witness for [`check`].
 ///
-/// Form 1 of the witness holds nothing about payments, so `_rule` does not change it.
+/// A witness holds nothing about payments, so `_rule` does not change it.
 ///
 /// # Errors
 /// [`ClearingError::NoUniqueOptimum`].
 pub fn solve(market: &Market, seed: &Digest, _rule: PaymentRule) -> Result<Witness, ClearingError> {
     let optimum = Workspace::default().solve(market, seed, tie::BITS)?;
-    Ok(witness(market, &optimum))
+    Ok(Witness::of(optimum))
 }
 
 /// Solves and prices at once, for callers without a proposer: equals [`check`] of [`solve`]'s witness, at half the work.
@@ -161,21 +163,7 @@ fn clear_with(
     let mut workspace = Workspace::default();
     let optimum = workspace.solve(market, seed, bits)?;
     let clearing = clearing(&mut workspace, market, &optimum, rule);
-    Ok((witness(market, &optimum), clearing))
-}
-
-fn witness(market: &Market, optimum: &Optimum) -> Witness {
-    let bid_of = |entry: &u32| {
-        let bids = market.starts().partition_point(|start| start <= entry);
-        u32::try_from(bids.saturating_sub(1)).unwrap_or(u32::MAX)
-    };
-    let winners = optimum.by_task();
-    Witness::V1 {
-        nonce: optimum.nonce,
-        winners: winners
-            .map(|won| won.iter().map(bid_of).collect())
-            .collect(),
-    }
+    Ok((Witness::of(optimum), clearing))
 }
 
 /// The clearing of what `workspace` solved last.

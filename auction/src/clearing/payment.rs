@@ -19,6 +19,13 @@ pub(super) fn vcg_shares(
     market: &Market,
     optimum: &Optimum,
 ) -> Vec<u64> {
+    let shares = shares_by_entry(workspace, market);
+    let won = optimum.winners.iter();
+    won.map(|entry| shares[*entry as usize]).collect()
+}
+
+/// What each winner gets above its price, by entry, of what `workspace` has solved or taken over.
+pub(super) fn shares_by_entry(workspace: &mut Workspace, market: &Market) -> Vec<u64> {
     let mut shares = vec![0u64; market.entry_count()];
     let mut alone = vec![true; market.bid_count()];
     let mut won: Vec<u32> = Vec::new();
@@ -43,8 +50,7 @@ pub(super) fn vcg_shares(
         workspace.won_by(market, &bids, &mut won);
         share(workspace, market, &bids, &won, &mut shares);
     }
-    let won = optimum.winners.iter();
-    won.map(|entry| shares[*entry as usize]).collect()
+    shares
 }
 
 /// Spreads the profit of the bidder with these bids over what it won.

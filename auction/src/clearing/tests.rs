@@ -1,7 +1,9 @@
 //! Laws of clearing, checked on thousands of small markets full of ties.
 
+mod check;
 mod laws;
 mod markets;
+mod mutations;
 mod oracle;
 mod truthful;
 mod worst;

@@ -192,7 +192,7 @@ impl Market {
             let Ok(Opened { seed, markets, .. }) = self.open_market(state, auction, closed) else {
                 continue;
             };
-            let _ = self.clearings.of(&markets, &seed, auction.spec.payment);
+            let _ = self.clearings.solved(&markets, &seed, auction.spec.payment);
         }
     }
 

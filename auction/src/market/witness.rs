@@ -4,7 +4,7 @@
 
 use super::cache::Cache;
 use crate::{
-    clearing::{self, CheckError, Clearing, ClearingError, PaymentRule, Witness},
+    clearing::{self, CheckError, Checker, Clearing, ClearingError, PaymentRule, Witness},
     task::AuctionSpec,
 };
 use serde::{Deserialize, Serialize};
@@ -23,7 +23,7 @@ pub struct AuctionWitness {
 
 impl Wire for AuctionWitness {
     const NAME: &'static str = "auction witness";
-    /// A list and an index per task, an index per unit, and a few bytes per class.
+    /// An entry per task and per unit, and a few bytes per class; with the larger ones of form 1, so that it is refused as what it is.
     const MAX_BYTES: usize = 8
         + crate::task::MAX_CLASSES * 32
         + crate::task::MAX_TASKS * 8
@@ -32,11 +32,11 @@ impl Wire for AuctionWitness {
 
 /// Bytes the witness of an auction takes at most.
 pub(crate) fn room(spec: &AuctionSpec) -> usize {
-    let per_class = spec.classes.len().saturating_mul(32);
+    let per_class = spec.classes.len().saturating_mul(24);
     let units = spec
         .tasks
         .iter()
-        .map(|task| (task.quantity as usize).saturating_mul(4).saturating_add(8));
+        .map(|task| (task.quantity as usize).saturating_mul(4).saturating_add(4));
     units.fold(per_class.saturating_add(8), usize::saturating_add)
 }
 
@@ -93,8 +93,8 @@ pub(crate) struct Cleared {
     pub(crate) clearings: Vec<Clearing>,
 }
 
-/// Cleared auctions, by everything their clearing depends on: whoever proposes, executes, or votes in a later round, and whoever
-/// looks ahead, solves a market once among them.
+/// Cleared auctions, by everything their clearing depends on: whoever proposes, or looks ahead, solves a market once; whoever executes or votes checks it
+/// once; and neither does what the other has done. Only what is right is remembered.
 pub(crate) struct Clearings(Cache<Digest, Arc<Cleared>>);
 
 impl Default for Clearings {
@@ -104,27 +104,67 @@ impl Default for Clearings {
 }
 
 impl Clearings {
-    /// The classes of one auction, cleared now or before.
-    pub(crate) fn of(
+    /// The classes of one auction, solved now or known from before.
+    pub(crate) fn solved(
         &self,
         markets: &[clearing::Market],
         seed: &Digest,
         rule: PaymentRule,
     ) -> Result<Arc<Cleared>, WitnessError> {
+        self.known_or(markets, seed, rule, || {
+            let mut classes = Vec::new();
+            let mut clearings = Vec::new();
+            for (class, market) in markets.iter().enumerate() {
+                let (witness, clearing) = clearing::clear(market, seed, rule)
+                    .map_err(|error| WitnessError::Unclearable { class, error })?;
+                classes.push(witness);
+                clearings.push(clearing);
+            }
+            let witness = AuctionWitness { classes };
+            Ok(Cleared { witness, clearings })
+        })
+    }
+
+    /// The classes of one auction as a witness says, checked now or known from before. Nothing is solved.
+    pub(crate) fn checked(
+        &self,
+        markets: &[clearing::Market],
+        seed: &Digest,
+        rule: PaymentRule,
+        witness: AuctionWitness,
+    ) -> Result<Arc<Cleared>, WitnessError> {
+        let check = || {
+            let classes = markets.iter().zip(&witness.classes).enumerate();
+            let mut checker = Checker::default();
+            let clearings = classes.map(|(class, (market, witness))| {
+                let cleared = checker.check(market, seed, rule, witness);
+                cleared.map_err(|error| WitnessError::Refused { class, error })
+            });
+            Ok(Cleared {
+                clearings: clearings.collect::<Result<_, _>>()?,
+                witness: witness.clone(),
+            })
+        };
+        let cleared = self.known_or(markets, seed, rule, check)?;
+        if cleared.witness == witness {
+            return Ok(cleared);
+        }
+        // There is one right witness, and it is another: the checker says why.
+        check().map(Arc::new)
+    }
+
+    fn known_or(
+        &self,
+        markets: &[clearing::Market],
+        seed: &Digest,
+        rule: PaymentRule,
+        clear: impl FnOnce() -> Result<Cleared, WitnessError>,
+    ) -> Result<Arc<Cleared>, WitnessError> {
         let memory = content_of(markets, seed, rule);
         if let Some(cleared) = self.0.known(&memory) {
             return Ok(cleared);
         }
-        let mut classes = Vec::new();
-        let mut clearings = Vec::new();
-        for (class, market) in markets.iter().enumerate() {
-            let (witness, clearing) = clearing::clear(market, seed, rule)
-                .map_err(|error| WitnessError::Unclearable { class, error })?;
-            classes.push(witness);
-            clearings.push(clearing);
-        }
-        let witness = AuctionWitness { classes };
-        let cleared = Arc::new(Cleared { witness, clearings });
+        let cleared = Arc::new(clear()?);
         self.0.remember(memory, Arc::clone(&cleared));
         Ok(cleared)
     }
@@ -158,29 +198,19 @@ impl Witnesses<'_> {
     ) -> Result<Arc<Cleared>, WitnessError> {
         match self {
             Witnesses::Solve(solved) => {
-                let cleared = memory.of(markets, seed, rule)?;
+                let cleared = memory.solved(markets, seed, rule)?;
                 solved.push(encode(&cleared.witness));
                 Ok(cleared)
             }
             Witnesses::Check(given) => {
-                let AuctionWitness { classes } =
-                    decode(given.next().ok_or(WitnessError::Missing)?)?;
-                if classes.len() != markets.len() {
+                let witness: AuctionWitness = decode(given.next().ok_or(WitnessError::Missing)?)?;
+                if witness.classes.len() != markets.len() {
                     return Err(WitnessError::Classes {
                         expected: markets.len(),
-                        found: classes.len(),
+                        found: witness.classes.len(),
                     });
                 }
-                let refused = |class, error| WitnessError::Refused { class, error };
-                let given = || markets.iter().zip(&classes).enumerate();
-                for (class, (market, witness)) in given() {
-                    clearing::check_feasible(market, witness).map_err(|e| refused(class, e))?;
-                }
-                let cleared = memory.of(markets, seed, rule)?;
-                for ((class, (market, witness)), right) in given().zip(&cleared.witness.classes) {
-                    clearing::check_same(market, witness, right).map_err(|e| refused(class, e))?;
-                }
-                Ok(cleared)
+                memory.checked(markets, seed, rule, witness)
             }
         }
     }

@@ -34,11 +34,12 @@ pub fn add(book: &mut Book, example: &Example) {
         weight(&seed, 0, &opened[1].0, 0).to_le_bytes(),
     );
     ties_follow_the_weights(&seed);
-    // A wins task 0; nobody wins task 1. Positions count in the market's bids, which are in order of their ids.
+    // A wins task 0 for 600, and B's 700 sets its price. The market's bids are in order of their ids, one entry each.
     let winner = u32::from(opened[0].0 > opened[1].0);
-    let witness = Witness::V1 {
+    let witness = Witness::V2 {
         nonce: 0,
-        winners: vec![vec![winner], vec![]],
+        won: vec![winner],
+        setters: vec![1 - winner],
     };
     book.wire("class_witness", &witness);
     book.wire(

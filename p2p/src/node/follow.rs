@@ -40,14 +40,16 @@ pub(super) fn pool_and_duties(
     }
 }
 
-/// Opens the bids of closed auctions, on every core, and clears them, before the block that needs it is executed: the consensus thread then
-/// finds both done. Until `wake` ends.
-pub(super) fn openings(shared: &Shared, wake: &Receiver<()>) {
+/// Opens the bids of closed auctions, on every core, before the block that needs it is executed: the consensus thread then finds that done. Who may
+/// have to propose that block solves it, too; others only check. Until `wake` ends.
+pub(super) fn openings(shared: &Shared, may_propose: bool, wake: &Receiver<()>) {
     while wake.recv().is_ok() {
         let (market, chain) = (&shared.market, shared.chain());
         let due = market.due_openings(&chain.app);
         due.par_iter().for_each(|bid| market.open_ahead(bid));
-        market.clear_ahead(&chain.app);
+        if may_propose {
+            market.clear_ahead(&chain.app);
+        }
     }
 }
 
@@ -133,11 +135,12 @@ pub(super) fn start(
     let (pool_wake, opening_wake) = wakes;
     let (for_pool, for_openings) = (Arc::clone(shared), Arc::clone(shared));
     let (admission, jobs) = (Arc::clone(admission), jobs.clone());
+    let may_propose = member.is_some();
     let pool = spawn(alarm("tender-pool"), move || {
         pool_and_duties(&for_pool, &admission, &jobs, member.as_ref(), &pool_wake);
     })?;
     let opener = spawn(alarm("tender-openings"), move || {
-        openings(&for_openings, &opening_wake)
+        openings(&for_openings, may_propose, &opening_wake)
     })?;
     Ok(vec![pool, opener])
 }

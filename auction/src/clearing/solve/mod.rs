@@ -22,7 +22,7 @@ mod ties;
 pub(crate) use problem::NONE;
 
 use super::{ClearingError, MAX_NONCES, Market, tie::TieKey};
-use assignment::Assignment;
+use assignment::{Assignment, Holder};
 use duals::Tight;
 use problem::{Problem, TooWide, Weight};
 use tender_wire::Digest;
@@ -144,7 +144,6 @@ impl Workspace {
     }
 
     /// Whether the market has a unique optimum under `nonce`.
-    #[allow(dead_code)] // of a nonce above 0, which the checker is to ask
     pub(super) fn is_unique(
         &mut self,
         market: &Market,
@@ -154,6 +153,31 @@ impl Workspace {
     ) -> bool {
         self.solve_money(market);
         self.ties.solve(market, &TieKey::new(seed, nonce, bits))
+    }
+
+    /// Takes over a checked assignment, its entries by bid, and the least duals of its tasks: as if this had solved the market's money.
+    pub(super) fn take_over<'a>(
+        &mut self,
+        market: &Market,
+        won: impl Iterator<Item = &'a [u32]>,
+        dual: impl Fn(usize) -> i64,
+    ) {
+        self.load(market);
+        let problem = problem(market, &self.worth, &self.slots, &self.units);
+        let money = &mut self.money;
+        money.reset(&problem);
+        for (task, place) in money.duals.iter_mut().enumerate() {
+            *place = dual(task);
+        }
+        for (bid, entries) in (0u32..).zip(won) {
+            for &entry in entries {
+                let task = problem.task(entry);
+                let filled = money.filled[task];
+                money.set_unit(problem.units[task] + filled, Holder { bid, entry });
+                money.set_filled(task, filled + 1);
+            }
+            money.set_used(bid, entries.len() as u32);
+        }
     }
 
     /// Lays out the market as a problem in money.
