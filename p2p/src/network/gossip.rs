@@ -1,6 +1,10 @@
 //! How gossipsub is set up. Its defaults forward before validation, score nobody and identify messages by their
 //! sender's counter, which lets one message travel many times; all three are changed here.
 //!
+//! Messages are anonymous: without the author's name, counter and signature, which gossipsub would verify for every copy it is sent. Whatever
+//! travels here is either signed by whom it binds (transactions, votes, evidence) or claims nothing that is believed (heights, which
+//! only tell whom to ask); and who *passes on* a message answers for it, over a connection that noise or TLS has authenticated.
+//!
 //! Bound: memory is (messages remembered) × (topic cap). Unjudged messages are at most the event queue's length, for
 //! what does not fit there is ignored at once; judged ones are forgotten after [`MEMORY_HEARTBEATS`].
 
@@ -9,13 +13,10 @@ use super::{
     times::Times,
     topic::{Names, Topic},
 };
-use libp2p::{
-    gossipsub::{
-        Behaviour, ConfigBuilder, IdentityTransform, Message, MessageAuthenticity, MessageId,
-        PeerScoreParams, PeerScoreThresholds, TopicScoreParams, ValidationMode,
-        WhitelistSubscriptionFilter,
-    },
-    identity::Keypair,
+use libp2p::gossipsub::{
+    Behaviour, ConfigBuilder, IdentityTransform, Message, MessageAuthenticity, MessageId,
+    PeerScoreParams, PeerScoreThresholds, TopicScoreParams, ValidationMode,
+    WhitelistSubscriptionFilter,
 };
 use sha2::{Digest, Sha256};
 use std::{
@@ -34,7 +35,7 @@ const ADVERTISED_HEARTBEATS: usize = 5;
 /// How long the same bytes are not accepted or sent again. Longer than any message wanders. gossipsub forgets when the next message comes: on a
 /// network where nobody says anything, it remembers for longer.
 pub(crate) const DUPLICATE_MEMORY: Duration = Duration::from_secs(60);
-/// Author, counter, topic, signature and framing of one message; gossipsub counts them on receipt, but not on sending.
+/// Topic and framing of one message; gossipsub counts them on receipt, but not on sending.
 const MESSAGE_OVERHEAD_BYTES: usize = 512;
 /// Control messages beside the largest message in one RPC, and 8 KiB of the next one: gossipsub measures whatever it has read, and breaks the stream
 /// off if that is too much.
@@ -66,7 +67,6 @@ pub(super) type Gossip = Behaviour<IdentityTransform, WhitelistSubscriptionFilte
 
 /// Builds gossipsub, subscribed to every topic of the chain.
 pub(super) fn behaviour(
-    identity: &Keypair,
     names: &Names,
     reserved: &Reserved,
     times: &Times,
@@ -80,7 +80,7 @@ pub(super) fn behaviour(
     config
         .protocol_id_prefix(names.gossip_prefix())
         .validate_messages()
-        .validation_mode(ValidationMode::Strict)
+        .validation_mode(ValidationMode::Anonymous)
         .message_id_fn(message_id)
         .max_transmit_size(largest.saturating_add(RPC_OVERHEAD_BYTES))
         .heartbeat_initial_delay(times.heartbeat)
@@ -97,8 +97,6 @@ pub(super) fn behaviour(
         .flood_publish(true)
         .prune_backoff(PRUNE_BACKOFF)
         .connection_handler_queue_len(QUEUE_PER_PEER)
-        // What we said before a restart may come back; it is judged like anything else, and no fault of who passes it on.
-        .allow_self_origin(true)
         .max_control_messages_sent(IDS_PER_CONTROL)
         .max_publish_messages(MAX_MESSAGES_PER_RPC);
     for topic in Topic::ALL {
@@ -111,7 +109,7 @@ pub(super) fn behaviour(
 
     let known = Topic::ALL.map(|topic| names.topic(topic).hash());
     let mut gossip = Behaviour::new_with_subscription_filter_and_transform(
-        MessageAuthenticity::Signed(identity.clone()),
+        MessageAuthenticity::Anonymous,
         config,
         WhitelistSubscriptionFilter(known.into_iter().collect()),
         IdentityTransform,
@@ -223,7 +221,6 @@ mod tests {
             .parse()
             .unwrap();
         let mut gossip = behaviour(
-            &Keypair::generate_ed25519(),
             &Names::new(&ChainId([1; 32])),
             &Reserved::of(&[home]),
             &Times::default(),

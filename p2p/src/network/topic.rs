@@ -73,7 +73,7 @@ impl Names {
     }
 
     pub(super) fn topic(&self, topic: Topic) -> IdentTopic {
-        IdentTopic::new(format!("{}/{}/1", self.prefix, topic.name()))
+        IdentTopic::new(format!("{}/{}/2", self.prefix, topic.name()))
     }
 
     pub(super) fn parse_topic(&self, hash: &TopicHash) -> Option<Topic> {
@@ -97,6 +97,6 @@ impl Names {
 
     /// What identify says of us; a peer that says otherwise is of another chain or version.
     pub(super) fn identify(&self) -> String {
-        format!("{}/1", self.prefix)
+        format!("{}/2", self.prefix)
     }
 }

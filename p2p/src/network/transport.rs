@@ -70,7 +70,7 @@ pub(super) fn swarm(
 ) -> Result<Swarm<Protocols>, String> {
     let protocols = Protocols {
         banned: allow_block_list::Behaviour::default(),
-        gossip: gossip::behaviour(identity, names, &reserved, times)?,
+        gossip: gossip::behaviour(names, &reserved, times)?,
         limits: Limits::new(reserved),
         memory: memory_connection_limits::Behaviour::with_max_percentage(MAX_MEMORY),
         requests: requests(names.request().map_err(|e| e.to_string())?, times),

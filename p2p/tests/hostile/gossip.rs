@@ -53,7 +53,7 @@ async fn b19_malformed_gossip_on_any_topic_shuts_its_sender_out() {
         for i in 0..4u8 {
             let mut data = vec![0xff; 90];
             data[0] = i;
-            let message = it.message(&it.topic(topic), &data, u64::from(i));
+            let message = wire::message(&it.topic(topic), &data);
             let _ = gossip.rpc(&wire::publish(&[message])).await;
         }
         it.cut_off(&format!("garbage on {topic:?}")).await;
@@ -63,21 +63,29 @@ async fn b19_malformed_gossip_on_any_topic_shuts_its_sender_out() {
         let it = stranger(victim).await;
         let mut gossip = it.gossip().await.unwrap();
         for i in 0..4 {
-            let message = it.message(&it.topic(topic), &far(topic, i), i);
+            let message = wire::message(&it.topic(topic), &far(topic, i));
             let _ = gossip.rpc(&wire::publish(&[message])).await;
         }
         it.cut_off(&format!("too long on {topic:?}")).await;
     }
-    // Forged: another's name, another's signature, none.
+    // Messages are anonymous: with a name, a counter or a signature they are not read.
     let it = stranger(victim).await;
     let mut gossip = it.gossip().await.unwrap();
-    for i in 0..4 {
-        let mut forged = it.message(&it.topic(Topic::Vote), b"vote", i);
-        let last = forged.len() - 1;
-        forged[last] ^= 1;
-        let _ = gossip.rpc(&wire::publish(&[forged])).await;
+    let id = it.key.public().to_peer_id().to_bytes();
+    for (i, extra) in [
+        wire::field(1, &id),
+        wire::field(3, &[0; 8]),
+        wire::field(5, &[7; 64]),
+        [wire::field(1, &id), wire::field(5, &[7; 64])].concat(),
+    ]
+    .iter()
+    .enumerate()
+    {
+        let mut named = wire::message(&it.topic(Topic::Vote), &nobodys_vote(i as u64));
+        named.extend(extra);
+        let _ = gossip.rpc(&wire::publish(&[named])).await;
     }
-    it.cut_off("forged signatures").await;
+    it.cut_off("messages with a name").await;
     decides(&net, 1).await;
     same_chain(&net.nodes.iter().collect::<Vec<_>>()).await;
 }
@@ -102,7 +110,7 @@ async fn b19_control_messages_without_end_cost_the_network_nothing() {
         rpc.extend(wire::graft(&[&unknown]));
         rpc.extend(wire::prune(&unknown, u64::from(u32::MAX)));
         gossip.rpc(&rpc).await.unwrap();
-        let message = it.message(&unknown, b"hello", i);
+        let message = wire::message(&unknown, b"hello");
         let _ = gossip.rpc(&wire::publish(&[message])).await;
     }
     decides(&net, 1).await;
@@ -162,7 +170,7 @@ async fn b19_control_messages_without_end_cost_the_network_nothing() {
     same_chain(&net.nodes.iter().collect::<Vec<_>>()).await;
 }
 
-/// B19, T26: the same message again and again, under many signatures.
+/// B19, T26: the same message again and again, in many wrappings.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn b19_a_message_repeated_is_judged_once() {
     let net = Net::start("repeated", 4).await;
@@ -174,7 +182,8 @@ async fn b19_a_message_repeated_is_judged_once() {
     let heard = || gossip_count(victim, TopicLabel::Vote, GossipOutcome::Ignore);
     let before = heard();
     for i in 0..sized("TENDER_SPAM", 2000) {
-        let message = it.message(&it.topic(Topic::Vote), &vote, i);
+        let mut message = wire::message(&it.topic(Topic::Vote), &vote);
+        message.extend(wire::field(15, &i.to_be_bytes()));
         gossip.rpc(&wire::publish(&[message])).await.unwrap();
     }
     decides(&net, 1).await;
@@ -225,7 +234,7 @@ async fn b8_votes_of_other_heights_and_rounds_by_the_ten_thousand_do_not_stop_th
                     _ => Height(i * 7919),
                 };
                 let vote = signed(&net, &mut by, height, Round(i as u32 + 1), None);
-                it.message(&topic, &vote, i)
+                wire::message(&topic, &vote)
             })
             .collect();
         flood.push(tokio::spawn(async move {
@@ -260,7 +269,7 @@ async fn b19_a_flood_of_useless_messages_ends_with_its_sender_shut_out() {
     let (topic, mut sent) = (it.topic(Topic::Vote), 0);
     while !it.is_cut_off() {
         let votes: Vec<_> = (sent..sent + 32)
-            .map(|i| it.message(&topic, &nobodys_vote(i), i))
+            .map(|i| wire::message(&topic, &nobodys_vote(i)))
             .collect();
         let _ = gossip.rpc(&wire::publish(&votes)).await;
         sent += 32;
@@ -298,10 +307,9 @@ async fn what_a_peer_said_in_an_earlier_life_is_not_held_against_who_repeats_it(
     decides(&net, 0).await;
     let it = stranger(&net.nodes[1]).await;
     let mut gossip = it.gossip().await.unwrap();
-    let own = validator_keys(1).network;
     for i in 0..10 {
         let vote = vote(&net, VALIDATORS[1], Height(1), Round(i as u32 + 50), None);
-        let said = wire::message(&own, &it.topic(Topic::Vote), &vote, i);
+        let said = wire::message(&it.topic(Topic::Vote), &vote);
         gossip.rpc(&wire::publish(&[said])).await.unwrap();
     }
     decides(&net, 1).await;
@@ -379,7 +387,7 @@ async fn a_newcomer_follows_a_network_that_strangers_talk_at() {
         talkers.push(tokio::spawn(async move {
             for i in 0u64.. {
                 let status = wire::status(Height(u64::MAX - i), i);
-                let message = it.message(&it.topic(Topic::Status), &status, i);
+                let message = wire::message(&it.topic(Topic::Status), &status);
                 if gossip.rpc(&wire::publish(&[message])).await.is_err() {
                     return;
                 }

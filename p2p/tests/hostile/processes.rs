@@ -211,16 +211,16 @@ async fn worst(it: &Stranger, kind: u64, spam: u64) -> std::io::Result<()> {
                 let mut vote = encode(&(1u32, Height(i), 0u32, 0u32, None::<[u8; 32]>));
                 vote.extend([7; 32]);
                 vote.extend([0; 64]);
-                wire::publish(&[it.message(&it.topic(Topic::Vote), &vote, i)])
+                wire::publish(&[wire::message(&it.topic(Topic::Vote), &vote)])
             }
             // Transactions as long as they may be.
             1 => {
                 let data = random(i).repeat(8 << 10);
-                wire::publish(&[it.message(&it.topic(Topic::Tx), &data, i)])
+                wire::publish(&[wire::message(&it.topic(Topic::Tx), &data)])
             }
             2 => {
                 let status = wire::status(Height(i), i);
-                wire::publish(&[it.message(&it.topic(Topic::Status), &status, i)])
+                wire::publish(&[wire::message(&it.topic(Topic::Status), &status)])
             }
             3 => wire::idontwant(&[random(i).repeat(1 << 10)]),
             4 => {

@@ -62,7 +62,7 @@ async fn b19_a_packet_of_more_messages_than_one_carries_is_dropped_whole() {
     let topic = it.topic(Topic::Vote);
     let packet = |from: u64, count: u64| {
         let numbers = from..from + count;
-        let messages = numbers.map(|i| it.message(&topic, &i.to_le_bytes(), i));
+        let messages = numbers.map(|i| wire::message(&topic, &i.to_le_bytes()));
         wire::publish(&messages.collect::<Vec<_>>())
     };
     let mut gossip = it.gossip().await.unwrap();

@@ -59,11 +59,11 @@ async fn connect(follower: &NodeHandle, lie: Lie, claim: Arc<AtomicU64>) -> (Str
         .await
         .unwrap();
     let mut gossip = liar.gossip().await.unwrap();
-    let (topic, key) = (liar.topic(Topic::Status), liar.key.clone());
+    let topic = liar.topic(Topic::Status);
     tokio::spawn(async move {
         for beat in 0.. {
             let status = wire::status(Height(claim.load(Ordering::Relaxed)), beat);
-            let message = wire::message(&key, &topic, &status, beat);
+            let message = wire::message(&topic, &status);
             if gossip.rpc(&wire::publish(&[message])).await.is_err() {
                 return;
             }

@@ -207,11 +207,6 @@ impl Stranger {
     pub fn topic(&self, topic: Topic) -> String {
         topic_of(&self.manners.chain, topic)
     }
-
-    /// A message signed by this identity.
-    pub fn message(&self, topic: &str, data: &[u8], sequence: u64) -> Vec<u8> {
-        message(&self.key, topic, data, sequence)
-    }
 }
 
 pub fn topic_of(chain: &ChainId, topic: Topic) -> String {
@@ -221,7 +216,7 @@ pub fn topic_of(chain: &ChainId, topic: Topic) -> String {
         Topic::Evidence => "evidence",
         Topic::Status => "status",
     };
-    format!("/tender/{}/{name}/1", chain.short())
+    format!("/tender/{}/{name}/2", chain.short())
 }
 
 /// What a peer says of itself: `StatusMessage` of `p2p/src/node/status.rs`.
@@ -283,17 +278,9 @@ pub fn flag(number: usize, value: usize) -> Vec<u8> {
     [varint(number << 3), varint(value)].concat()
 }
 
-/// A gossip message under a signature, ready to be put into an RPC.
-pub fn message(key: &Keypair, topic: &str, data: &[u8], sequence: u64) -> Vec<u8> {
-    let mut body = field(1, &key.public().to_peer_id().to_bytes());
-    body.extend(field(2, data));
-    body.extend(field(3, &sequence.to_be_bytes()));
-    body.extend(field(4, topic.as_bytes()));
-    let signature = key
-        .sign(&[b"libp2p-pubsub:".as_slice(), &body].concat())
-        .unwrap();
-    body.extend(field(5, &signature));
-    body
+/// A gossip message, ready to be put into an RPC.
+pub fn message(topic: &str, data: &[u8]) -> Vec<u8> {
+    [field(2, data), field(4, topic.as_bytes())].concat()
 }
 
 pub fn subscribe(topic: &str, on: bool) -> Vec<u8> {
@@ -403,7 +390,7 @@ async fn served(stream: &mut SubstreamBox, manners: &Manners, public: &[u8]) -> 
             for protocol in known {
                 info.extend(field(3, protocol.as_bytes()));
             }
-            info.extend(field(5, manners.named("1").as_bytes()));
+            info.extend(field(5, manners.named("2").as_bytes()));
             info.extend(field(6, b"stranger"));
             stream.write_all(&varint(info.len())).await?;
             stream.write_all(&info).await?;
