@@ -147,7 +147,7 @@ RECORD = enum(
     Bid=struct(auction=B32, bid=B32, bidder=B32, asset=B32, reason=BID_REASON),
     Entry=struct(
         auction=B32, task=U32, bid=B32, bidder=B32, asset=B32, evidences=vec(SUMMARY), requirements=vec(pair(B32, CLAIM)),
-        price=U64, reserve=U64, rule=enum(vcg=None, pay_as_bid=None), lease_end=U64, outcome=ENTRY_OUTCOME),
+        price=U64, reserve=U64, bonus=U64, rule=enum(vcg=None, pay_as_bid=None), lease_end=U64, outcome=ENTRY_OUTCOME),
     Unit=struct(auction=B32, task=U32, unit=U32, outcome=UNIT_OUTCOME),
     Award=struct(award=struct(auction=B32, task=U32, bid=B32), bidder=B32, payment=U64, state=AWARD_STATE))
 CERTIFICATE = struct(

@@ -140,6 +140,8 @@ pub struct EntryRecord {
     pub price: Price,
     /// The task's reserve price.
     pub reserve: Price,
+    /// What its bid earns in the task's class beyond it.
+    pub bonus: Price,
     /// How payments are computed.
     pub rule: PaymentRule,
     /// Until when a winner must serve.

@@ -159,6 +159,7 @@ pub fn class(name: &str, required: &[(&str, u64)]) -> Class {
             },
             min_issuers: 1,
         }],
+        bonuses: Vec::new(),
     }
 }
 

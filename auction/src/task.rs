@@ -25,6 +25,8 @@ pub const MAX_QUANTITY: u32 = 1024;
 pub const MAX_UNITS: u32 = 4096;
 /// Most requirements of one class, and evidences of one bid.
 pub const MAX_REQUIREMENTS: usize = 4;
+/// Most bonuses of one class.
+pub const MAX_BONUSES: usize = 8;
 /// Most (task, price) entries of one bid: the sealed body is padded to the auction's own maximum.
 pub const MAX_ENTRIES: u8 = 64;
 /// Most slots a bid offers in one class.
@@ -64,6 +66,21 @@ pub struct Class {
     pub name: String,
     /// 1..=[`MAX_REQUIREMENTS`], distinct types.
     pub requirements: Vec<Requirement>,
+    /// What more than is required is worth to the opener, at most [`MAX_BONUSES`]; together at most [`MAX_PRICE`].
+    pub bonuses: Vec<Bonus>,
+}
+
+/// What showing more than is required is worth, for every unit served: a skill beyond those needed, or a higher score. In the clearing it counts for a
+/// bid as a lower price would, so that the opener may pay a bidder up to the reserve *and* the bonuses it has earned.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bonus {
+    /// One of the types that the class requires. Evidence counts here if it does there: by its kind, its issuers, and how many they are.
+    pub type_id: TypeId,
+    /// What must be claimed to earn it, field by field, as the type's schema rules it.
+    pub claim: Claim,
+    /// In smallest units, 1..=[`MAX_PRICE`].
+    pub amount: Price,
 }
 
 /// One capability requirement of a class.
@@ -167,6 +184,12 @@ pub enum SpecError {
     /// A class lists one type twice.
     #[error("class {class} lists a capability type twice")]
     RepeatedType {
+        /// The class.
+        class: u16,
+    },
+    /// A bonus for a type that the class does not require.
+    #[error("class {class}: a bonus is for a capability type that the class does not require")]
+    UnrequiredBonus {
         /// The class.
         class: u16,
     },
@@ -278,7 +301,27 @@ impl Class {
             evidences,
             1,
             MAX_REQUIREMENTS as u64,
-        )
+        )?;
+        self.check_bonuses(index)
+    }
+
+    fn check_bonuses(&self, index: u16) -> Result<(), SpecError> {
+        let count = self.bonuses.len() as u64;
+        within("the bonuses of a class", count, 0, MAX_BONUSES as u64)?;
+        let mut sum = 0u64;
+        for bonus in &self.bonuses {
+            within("a bonus", bonus.amount.0, 1, MAX_PRICE.0)?;
+            sum = sum.saturating_add(bonus.amount.0);
+            if self.requirement_of(&bonus.type_id).is_none() {
+                return Err(SpecError::UnrequiredBonus { class: index });
+            }
+        }
+        within("the sum of a class's bonuses", sum, 0, MAX_PRICE.0)
+    }
+
+    /// What is required of a type, if anything is.
+    pub fn requirement_of(&self, type_id: &TypeId) -> Option<&Requirement> {
+        self.requirements.iter().find(|r| r.type_id == *type_id)
     }
 }
 

@@ -241,6 +241,7 @@ fn the_largest_records_and_witnesses_fit_their_caps() {
         requirements: vec![(TypeId([1; 32]), largest_claim()); MAX_REQUIREMENTS],
         price: MAX_PRICE,
         reserve: MAX_PRICE,
+        bonus: MAX_PRICE,
         rule: PaymentRule::Vcg,
         lease_end: UnixTime(u64::MAX),
         outcome: EntryOutcome::NotCovered {

@@ -8,7 +8,7 @@ use tender_auction::{
         Plan, Scenario, amounts, attributes, class, genesis, key, points, resources_keys,
         score_keys, spec, task,
     },
-    task::{AcceptedKinds, Class, Requirement},
+    task::{AcceptedKinds, AuctionSpec, Bonus, Class, Requirement, SpecError},
 };
 use tender_circuits::{Claim, Credential, IssuerMask};
 use tender_wire::{AuctionId, Price};
@@ -156,6 +156,7 @@ fn a_score_alone_limits_no_slots() {
     let ranked = Class {
         name: "ranked".into(),
         requirements: vec![scored(SUITE, 700)],
+        bonuses: Vec::new(),
     };
     let tasks = vec![task("serve", 0, 1_000, 1), task("label", 0, 1_000, 1)];
     let auction = scenario.open(spec(vec![ranked], tasks));
@@ -169,4 +170,94 @@ fn a_score_alone_limits_no_slots() {
         outcomes(&scenario, "ann"),
         vec![EntryOutcome::Won { payment }; 2]
     );
+}
+
+/// A class that requires a score of 700, and rewards more of it.
+fn rewarding(bonuses: &[(u64, u64)]) -> Class {
+    let bonuses = bonuses.iter().map(|&(score, amount)| Bonus {
+        type_id: score_keys().1.id(),
+        claim: points(SUITE, score),
+        amount: Price(amount),
+    });
+    Class {
+        name: "ranked".into(),
+        requirements: vec![scored(SUITE, 700)],
+        bonuses: bonuses.collect(),
+    }
+}
+
+#[test]
+fn a_higher_score_wins_over_a_lower_price_by_its_bonus_and_may_be_paid_it() {
+    let mut scenario = scenario();
+    let type_id = &score_keys().1;
+    let scores = [("ann", 812), ("bob", 790), ("cara", 950), ("dan", 700)];
+    let credentials = scores
+        .map(|(agent, score)| scenario.issue_of(type_id, 2, agent, agent, points(SUITE, score)));
+    let tasks = vec![task("serve", 0, 1_000, 1), task("label", 0, 1_000, 1)];
+    let class = rewarding(&[(800, 250), (900, 50)]);
+    let auction = scenario.open(spec(vec![class], tasks));
+    let entries: [&[(u32, u64)]; 4] = [
+        &[(0, 900)],             // and 250: worth 350
+        &[(0, 750)],             // and nothing: worth 250
+        &[(1, 1_200)],           // and 300: worth 100
+        &[(0, 990), (1, 1_001)], // worth 10; above what it may ask
+    ];
+    for (((agent, score), credential), entries) in scores.iter().zip(&credentials).zip(entries) {
+        let shows = [(credential, points(SUITE, *score))];
+        scenario.submit_bid(&bid(&scenario, auction, agent, entries, &shows));
+    }
+    scenario.step();
+    scenario.clear(&auction);
+
+    let won = |payment| EntryOutcome::Won {
+        payment: Price(payment),
+    };
+    // As much as bob asks, and by how much it is better than bob beside the price.
+    assert_eq!(outcomes(&scenario, "ann"), [won(750 + 250)]);
+    let [EntryOutcome::Outbid { .. }] = outcomes(&scenario, "bob")[..] else {
+        panic!("{:?}", outcomes(&scenario, "bob"));
+    };
+    assert_eq!(outcomes(&scenario, "cara"), [won(1_000 + 300)]);
+    assert_eq!(outcomes(&scenario, "dan")[1], EntryOutcome::AboveReserve);
+    let mut bonuses: Vec<_> = scenario
+        .records()
+        .filter_map(|record| match record {
+            OutcomeRecord::Entry(entry) => Some((entry.task, entry.price.0, entry.bonus.0)),
+            _ => None,
+        })
+        .collect();
+    bonuses.sort_unstable();
+    let expected = [
+        (0, 750, 0),
+        (0, 900, 250),
+        (0, 990, 0),
+        (1, 1_001, 0),
+        (1, 1_200, 300),
+    ];
+    assert_eq!(bonuses, expected);
+}
+
+#[test]
+fn bonuses_are_few_bounded_and_for_what_is_required() {
+    let check = |class: Class| {
+        let spec: AuctionSpec = spec(vec![class], vec![task("serve", 0, 1_000, 1)]);
+        spec.check()
+    };
+    check(rewarding(&[(800, 1); 8])).unwrap();
+    check(rewarding(&[(800, 1_000_000_000_000_000)])).unwrap();
+    for class in [
+        rewarding(&[(800, 1); 9]),
+        rewarding(&[(800, 0)]),
+        rewarding(&[(800, 1_000_000_000_000_001)]),
+        rewarding(&[(800, 1_000_000_000_000_000), (900, 1)]),
+    ] {
+        let refused = check(class).unwrap_err();
+        assert!(
+            matches!(refused, SpecError::OutOfBounds { .. }),
+            "{refused}"
+        );
+    }
+    let mut other = rewarding(&[(800, 1)]);
+    other.bonuses[0].type_id = resources_keys().1.id();
+    assert_eq!(check(other), Err(SpecError::UnrequiredBonus { class: 0 }));
 }

@@ -274,6 +274,8 @@ limits! {
             "each is an outcome record and four bytes of a witness"; an_auction_holds_so_much_and_no_more.
         tender_auction::task::MAX_REQUIREMENTS, "requirements of a class, evidences of a bid": "the auction, or the bid, is refused";
             "each is a proof to verify"; a_bid_holds_so_much_and_no_more.
+        tender_auction::task::MAX_BONUSES, "bonuses of a class": "the auction is refused";
+            "each is judged for every bid"; bonuses_are_few_bounded_and_for_what_is_required.
         tender_auction::task::MAX_ENTRIES, "entries of a bid": "the auction is refused";
             "every bid is padded to as many"; an_auction_holds_so_much_and_no_more.
         tender_auction::task::MAX_SLOTS, "slots of a bid in a class": "the bid is refused";

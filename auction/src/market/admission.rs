@@ -321,6 +321,19 @@ fn check_open(
                 })?;
             state.check_issuers(requirement.issuers)?;
         }
+        for bonus in &class.bonuses {
+            let type_id = bonus.type_id;
+            let record = state.types.by_id.get(&type_id);
+            let record = record.ok_or(Refusal::UnknownType { type_id })?;
+            record
+                .schema
+                .check_value(&bonus.claim)
+                .map_err(|error| Refusal::Requirement {
+                    class: index,
+                    type_id,
+                    error,
+                })?;
+        }
     }
     Ok(())
 }

@@ -249,8 +249,7 @@ impl Auction {
     /// What a class requires of the ledger per unit, in fields of `type_id`.
     pub fn requirement_of(&self, class: u16, type_id: &TypeId) -> Option<&tender_circuits::Claim> {
         let class = self.spec.classes.get(usize::from(class))?;
-        let requirement = class.requirements.iter().find(|r| r.type_id == *type_id)?;
-        Some(&requirement.requirement)
+        Some(&class.requirement_of(type_id)?.requirement)
     }
 }
 

@@ -521,7 +521,7 @@ impl MarketState {
         let requirement = spec
             .classes
             .get(usize::from(class))
-            .and_then(|class| class.requirements.iter().find(|r| r.type_id == *type_id));
+            .and_then(|class| class.requirement_of(type_id));
         match (requirement, self.types.by_id.get(type_id)) {
             (Some(requirement), Some(record)) => {
                 amounts_of(&record.schema, &requirement.requirement)

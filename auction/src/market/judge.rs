@@ -13,17 +13,38 @@ use crate::{
     task::{Class, Requirement},
 };
 use std::{collections::BTreeMap, sync::Arc};
+use tender_circuits::Claim;
 use tender_wire::{BidId, Height, Price};
 
-/// An entry that competes: what it takes to build the class's market and to write its outcome.
-pub(super) type Competing = BTreeMap<BidId, Vec<(u32, Price)>>;
+/// The bids that compete in a class.
+pub(super) type Competing = BTreeMap<BidId, Competitor>;
+
+/// A bid that competes in a class: what it takes to build the class's market.
+#[derive(Clone, Default)]
+pub(super) struct Competitor {
+    /// What it earns there beyond the reserve.
+    pub(super) bonus: Price,
+    /// Its entries that compete, ascending by task.
+    pub(super) entries: Vec<(u32, Price)>,
+}
+
+/// An entry that does not compete.
+pub(super) struct LostEntry {
+    pub(super) bid: BidId,
+    pub(super) task: u32,
+    pub(super) price: Price,
+    /// What its bid earns in the task's class, if it may serve it.
+    pub(super) bonus: Price,
+    /// Why it does not.
+    pub(super) outcome: EntryOutcome,
+}
 
 /// What is known of a closed auction once its bids are open.
 pub(super) struct Judged {
     /// Bids out as a whole.
     pub(super) out: BTreeMap<BidId, BidReason>,
     /// Entries that do not compete, each with its reason.
-    pub(super) lost: Vec<(BidId, u32, Price, EntryOutcome)>,
+    pub(super) lost: Vec<LostEntry>,
     /// Per class, entries that compete.
     pub(super) competing: Vec<Competing>,
     /// Per task, covering entries, and those within the reserve.
@@ -76,8 +97,9 @@ fn judge_entries(
     competes: bool,
     judged: &mut Judged,
 ) {
-    let mut classes: BTreeMap<u16, Result<(), EntryOutcome>> = BTreeMap::new();
+    let mut classes: BTreeMap<u16, Result<Price, EntryOutcome>> = BTreeMap::new();
     for (task, price) in entries {
+        let mut earned = Price(0);
         let verdict = auction
             .spec
             .tasks
@@ -87,10 +109,10 @@ fn judge_entries(
                 let class = classes
                     .entry(about.class)
                     .or_insert_with(|| judge_class(state, auction, bid, about.class));
-                class.clone()?;
+                earned = class.clone()?;
                 let (covering, within) = judged.interest.entry(*task).or_default();
                 *covering = covering.saturating_add(1);
-                if *price > about.reserve {
+                if price.0 > about.reserve.0.saturating_add(earned.0) {
                     return Err(EntryOutcome::AboveReserve);
                 }
                 *within = within.saturating_add(1);
@@ -100,38 +122,57 @@ fn judge_entries(
             _ if !competes => {}
             Ok(class) => {
                 if let Some(competing) = judged.competing.get_mut(usize::from(class)) {
-                    competing.entry(bid.id).or_default().push((*task, *price));
+                    let competitor = competing.entry(bid.id).or_default();
+                    competitor.bonus = earned;
+                    competitor.entries.push((*task, *price));
                 }
             }
-            Err(outcome) => judged.lost.push((bid.id, *task, *price, outcome)),
+            Err(outcome) => judged.lost.push(LostEntry {
+                bid: bid.id,
+                task: *task,
+                price: *price,
+                bonus: earned,
+                outcome,
+            }),
         }
     }
 }
 
-/// Whether a bid may serve a class: slots, then each requirement's evidence and coverage.
+/// Whether a bid may serve a class: slots, then each requirement's evidence and coverage. If so, the sum of the bonuses it earns there.
 fn judge_class(
     state: &MarketState,
     auction: &Auction,
     bid: &AdmittedBid,
     class: u16,
-) -> Result<(), EntryOutcome> {
+) -> Result<Price, EntryOutcome> {
     if bid.slots_in(class) == 0 {
         return Err(EntryOutcome::NoSlots);
     }
-    let requirements = auction
-        .spec
-        .classes
-        .get(usize::from(class))
-        .map(|class: &Class| &class.requirements);
-    let mut requirements = requirements.into_iter().flatten();
-    requirements.try_for_each(|requirement| judge_requirement(state, bid, requirement))
+    let Some(class) = auction.spec.classes.get(usize::from(class)) else {
+        return Err(EntryOutcome::UnknownTask);
+    };
+    for requirement in &class.requirements {
+        judge_requirement(state, bid, requirement, &requirement.requirement)?;
+    }
+    Ok(bonus_of(state, bid, class))
 }
 
-/// Enough acceptable evidences, all from different issuers (admission keeps their masks disjoint), each covering.
+/// What a bid earns in a class beyond the reserve.
+fn bonus_of(state: &MarketState, bid: &AdmittedBid, class: &Class) -> Price {
+    let earned = class.bonuses.iter().filter(|bonus| {
+        class
+            .requirement_of(&bonus.type_id)
+            .is_some_and(|r| judge_requirement(state, bid, r, &bonus.claim).is_ok())
+    });
+    Price(earned.fold(0, |sum, bonus| sum.saturating_add(bonus.amount.0)))
+}
+
+/// Enough evidences that `requirement` accepts, all from different issuers (admission keeps their masks disjoint), each covering `wanted`.
 fn judge_requirement(
     state: &MarketState,
     bid: &AdmittedBid,
     requirement: &Requirement,
+    wanted: &Claim,
 ) -> Result<(), EntryOutcome> {
     let type_id = requirement.type_id;
     let not_evidenced = EntryOutcome::NotEvidenced { type_id };
@@ -150,10 +191,7 @@ fn judge_requirement(
     let (mut found, mut covering, mut short) = (0u8, 0u8, None);
     for summary in acceptable {
         found = found.saturating_add(1);
-        match record
-            .schema
-            .covers(&summary.claim, &requirement.requirement)
-        {
+        match record.schema.covers(&summary.claim, wanted) {
             Ok(()) => covering = covering.saturating_add(1),
             Err(error) => short = short.or(Some(u16::from(error.index))),
         }

@@ -131,9 +131,10 @@ impl Run<'_> {
             }
         }
         self.record_replaced(auction);
-        for (id, task, price, outcome) in &judged.lost {
-            if let Some(bid) = auction.bids.get(id) {
-                self.record(entry_record(auction, bid, *task, *price, outcome.clone()));
+        for lost in &judged.lost {
+            if let Some(bid) = auction.bids.get(&lost.bid) {
+                let entry = (lost.task, lost.price, lost.bonus);
+                self.record(entry_record(auction, bid, entry, lost.outcome.clone()));
             }
         }
     }
@@ -175,7 +176,8 @@ impl Run<'_> {
             .map(|award| ((award.task, award.bid), award.payment))
             .collect();
         let filled = filled_units(clearing);
-        for (index, id) in market.bid_ids().iter().enumerate() {
+        let bids = market.bid_ids().iter().zip(market.bonuses());
+        for (index, (id, &bonus)) in bids.enumerate() {
             let Some(bid) = auction.bids.get(id) else {
                 continue;
             };
@@ -197,7 +199,8 @@ impl Run<'_> {
                     (None, Some(lowest)) if full => EntryOutcome::Outbid { by: *lowest },
                     _ => EntryOutcome::SlotsUsed,
                 };
-                self.record(entry_record(auction, bid, task, price, outcome));
+                let entry = (task, price, Price(bonus));
+                self.record(entry_record(auction, bid, entry, outcome));
             }
         }
     }
@@ -325,15 +328,15 @@ pub(super) fn market_of(
     let tasks = (0u32..)
         .zip(&auction.spec.tasks)
         .filter(|(_, task)| task.class == class);
-    let bids = competing.iter().filter_map(|(id, entries)| {
+    let bids = competing.iter().filter_map(|(id, competitor)| {
         let bid = auction.bids.get(id)?;
         let row = MarketBid {
             bid_id: *id,
             bidder: bid.bidder,
             slots: bid.slots_in(class),
-            bonus: 0,
+            bonus: competitor.bonus.0,
         };
-        Some((row, entries.iter().copied()))
+        Some((row, competitor.entries.iter().copied()))
     });
     let tasks = tasks.map(|(id, task)| MarketTask {
         id,
@@ -366,8 +369,7 @@ fn bid_at<'a>(
 fn entry_record(
     auction: &Auction,
     bid: &AdmittedBid,
-    task: u32,
-    price: Price,
+    (task, price, bonus): (u32, Price, Price),
     outcome: EntryOutcome,
 ) -> OutcomeRecord {
     let about: Option<&Task> = auction.spec.tasks.get(task as usize);
@@ -390,6 +392,7 @@ fn entry_record(
             .collect(),
         price,
         reserve: about.map_or(Price(0), |task| task.reserve),
+        bonus,
         rule: auction.spec.payment,
         lease_end: auction.spec.lease_end,
         outcome,

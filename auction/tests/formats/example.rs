@@ -354,6 +354,7 @@ fn spec(record: &CapabilityType) -> AuctionSpec {
         classes: vec![Class {
             name: "gpu".into(),
             requirements: vec![requirement],
+            bonuses: Vec::new(),
         }],
         tasks: vec![task("train", 1000), task("serve", 500)],
         payment: PaymentRule::Vcg,

@@ -149,6 +149,19 @@ pub struct Class {
     pub name: String,
     /// All of them must be shown.
     pub requirements: Vec<Requirement>,
+    /// What more than that is worth to the opener.
+    pub bonuses: Vec<Bonus>,
+}
+
+/// What showing more than is required is worth, for every unit served.
+#[derive(Debug, ToSchema)]
+pub struct Bonus {
+    /// One of the types that the class requires.
+    pub type_id: Hex32,
+    /// What must be claimed to earn it, in the order of the type's fields.
+    pub claim: Vec<FieldValue>,
+    /// In smallest units.
+    pub amount: u64,
 }
 
 /// One capability requirement of a class.
@@ -321,6 +334,8 @@ pub struct EntryRecord {
     pub price: u64,
     /// The task's reserve price.
     pub reserve: u64,
+    /// What its bid earns in the task's class beyond it.
+    pub bonus: u64,
     /// How winners are paid.
     pub rule: PaymentRule,
     /// When the lease ends, unix seconds.

@@ -226,6 +226,21 @@ fn show(reader: &Reader<'_>) {
         }
     }
     out::say(table);
+    if spec.classes.iter().any(|class| !class.bonuses.is_empty()) {
+        let mut table = Table::new(["class", "rewards", "of", "with"]);
+        for class in &spec.classes {
+            for bonus in &class.bonuses {
+                let record = reader.names.type_of(&bonus.type_id);
+                table.row([
+                    class.name.clone(),
+                    reader.names.type_label(&bonus.type_id),
+                    record.map_or_else(|| "?".into(), |t| t.schema.line(&bonus.claim)),
+                    amount(bonus.amount.0),
+                ]);
+            }
+        }
+        out::say(table);
+    }
     let mut table = Table::new(["task", "class", "reserve", "units"]);
     for task in &spec.tasks {
         let class = spec

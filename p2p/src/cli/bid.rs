@@ -111,22 +111,26 @@ impl BidArgs {
     fn check_reserves(&self, detail: &AuctionDetail, plan: &Plan) -> Result<(), Failure> {
         let priced = plan.entries.iter().filter_map(|(task, price)| {
             let task = detail.spec.tasks.get(usize::try_from(*task).ok()?)?;
-            Some((task, price.0))
+            let bonus = plan.bonuses.get(&task.class).map_or(0, |bonus| bonus.0);
+            let most = task.reserve.0.saturating_add(bonus);
+            Some((task, price.0, most))
         });
-        let (above, within): (Vec<_>, Vec<_>) =
-            priced.partition(|(task, price)| *price > task.reserve.0);
+        let (above, within): (Vec<_>, Vec<_>) = priced.partition(|(_, price, most)| price > most);
         if above.is_empty() {
             return Ok(());
         }
         let said: Vec<_> = above
             .iter()
-            .map(|(task, price)| {
-                format!(
-                    "{} asks {}, its reserve is {}",
-                    task.name,
-                    amount(*price),
-                    amount(task.reserve.0)
-                )
+            .map(|(task, price, most)| {
+                let (asked, reserve) = (amount(*price), amount(task.reserve.0));
+                match most.saturating_sub(task.reserve.0) {
+                    0 => format!("{} asks {asked}, its reserve is {reserve}", task.name),
+                    bonus => format!(
+                        "{} asks {asked}, its reserve is {reserve} and the bonus {}",
+                        task.name,
+                        amount(bonus)
+                    ),
+                }
             })
             .collect();
         if let Some(path) = &self.file {
@@ -141,8 +145,8 @@ impl BidArgs {
                 &format!("lower them in the file, then {command}"),
             );
         }
-        let lower = within.iter().map(|(task, price)| (task, *price));
-        let lower = lower.chain(above.iter().map(|(task, _)| (task, task.reserve.0)));
+        let lower = within.iter().map(|(task, price, _)| (task, *price));
+        let lower = lower.chain(above.iter().map(|(task, _, most)| (task, *most)));
         let prices: Vec<_> = lower
             .map(|(task, price)| format!(" --price {}={price}", task.name))
             .collect();

@@ -1,6 +1,6 @@
 //! `tender verify`: does a certificate hold? Needs the genesis file and nothing else; never asks a peer.
 
-use super::{error::Failure, out, table::amount};
+use super::{error::Failure, out, table::amount, words};
 use crate::documents::read_json;
 use clap::Args;
 use serde::Serialize;
@@ -267,7 +267,7 @@ pub(super) fn sentence(proven: &Proven<'_>) -> String {
                 EntryOutcome::Outbid { by } => format!("lost: outbid by bid {}", by.short()),
                 EntryOutcome::SlotsUsed => "lost: its slots earn more on other tasks".into(),
                 EntryOutcome::AboveReserve => {
-                    format!("lost: above the reserve of {}", amount(e.reserve.0))
+                    format!("lost: above {}", words::most(e))
                 }
                 EntryOutcome::NotCovered { field, .. } => {
                     format!("lost: field {field} of its claim does not cover the requirement")

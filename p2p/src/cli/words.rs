@@ -37,6 +37,18 @@ pub fn task_of(spec: &AuctionSpec, task: u32) -> Option<&Task> {
     spec.tasks.get(usize::try_from(task).ok()?)
 }
 
+/// The most that an entry may ask, in words.
+pub fn most(entry: &EntryRecord) -> String {
+    let reserve = amount(entry.reserve.0);
+    match entry.bonus.0 {
+        0 => format!("the reserve of {reserve}"),
+        bonus => format!(
+            "the reserve of {reserve} and its bonus of {}",
+            amount(bonus)
+        ),
+    }
+}
+
 impl Reader<'_> {
     /// A task's name.
     pub fn task(&self, task: u32) -> String {
@@ -61,20 +73,19 @@ impl Reader<'_> {
     pub fn entry(&self, entry: &EntryRecord) -> String {
         match &entry.outcome {
             EntryOutcome::Won { payment } => {
-                format!(
-                    "won: paid {} for asking {}",
-                    amount(payment.0),
-                    amount(entry.price.0)
-                )
+                let (paid, asked) = (amount(payment.0), amount(entry.price.0));
+                match entry.bonus.0 {
+                    0 => format!("won: paid {paid} for asking {asked}"),
+                    bonus => format!(
+                        "won: paid {paid} for asking {asked}, with a bonus of {}",
+                        amount(bonus)
+                    ),
+                }
             }
             EntryOutcome::Outbid { by } => format!("outbid by {}", self.bidder(by)),
             EntryOutcome::SlotsUsed => "its slots earn more on other tasks".into(),
             EntryOutcome::AboveReserve => {
-                format!(
-                    "asked {}, above the reserve of {}",
-                    amount(entry.price.0),
-                    amount(entry.reserve.0)
-                )
+                format!("asked {}, above {}", amount(entry.price.0), most(entry))
             }
             EntryOutcome::NotCovered { type_id, field } => self.not_covered(entry, type_id, *field),
             EntryOutcome::NotEvidenced { type_id } => format!(

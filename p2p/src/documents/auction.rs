@@ -3,7 +3,8 @@
 //! ```json
 //! { "title": "a night of GPU jobs", "payment": "vcg", "bidding_seconds": 600, "lease_seconds": 28800,
 //!   "classes": { "inference": { "requires": [ { "type": "resources/v1",
-//!       "needs": { "gpu_milli": 250, "gpu_memory_mib": 16000, "skills": ["cuda"] } } ] } },
+//!       "needs": { "gpu_milli": 250, "gpu_memory_mib": 16000, "skills": ["cuda"] } } ],
+//!       "bonuses": [ { "type": "resources/v1", "shows": { "skills": ["cuda", "docker"] }, "amount": 50 } ] } },
 //!   "tasks": [ { "name": "chat-7b", "class": "inference", "reserve": 900, "quantity": 2, "spec": { "image": "…" } } ] }
 //! ```
 //!
@@ -17,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use tender_auction::{
     clearing::PaymentRule,
-    task::{AcceptedKinds, AuctionSpec, Class, MAX_ENTRIES, Requirement, Task, Windows},
+    task::{AcceptedKinds, AuctionSpec, Bonus, Class, MAX_ENTRIES, Requirement, Task, Windows},
 };
 use tender_wire::{Price, Tag, UnixTime, hash};
 use utoipa::ToSchema;
@@ -74,6 +75,23 @@ pub enum Payment {
 pub struct ClassFile {
     /// One to four requirements, all of which must be shown.
     pub requires: Vec<RequirementFile>,
+    /// What showing more than that is worth.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bonuses: Vec<BonusFile>,
+}
+
+/// What a bid that shows more than is required is worth beyond the reserve, for every unit.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BonusFile {
+    /// One of the types required.
+    #[serde(rename = "type")]
+    pub type_name: String,
+    /// What must be claimed to earn it, by field name.
+    #[schema(value_type = crate::api::schema::Named)]
+    pub shows: Named,
+    /// In smallest units.
+    pub amount: u64,
 }
 
 /// One requirement.
@@ -167,9 +185,14 @@ impl AuctionFile {
             let requirements = class.requires.iter().enumerate();
             let requirements =
                 requirements.map(|(i, r)| r.resolve(opening.names).at(format!("{field}[{i}]")));
+            let bonuses = class.bonuses.iter().enumerate().map(|(i, bonus)| {
+                let field = format!("classes.{name}.bonuses[{i}]");
+                bonus.resolve(opening.names).at(field)
+            });
             classes.push(Class {
                 name: name.clone(),
                 requirements: requirements.collect::<Result<_, _>>()?,
+                bonuses: bonuses.collect::<Result<_, _>>()?,
             });
         }
         let tasks = self.tasks.iter().enumerate();
@@ -280,6 +303,17 @@ impl AuctionFile {
                 ))
             }
         }
+    }
+}
+
+impl BonusFile {
+    fn resolve(&self, names: &Names) -> Result<Bonus, Problem> {
+        let record = names.type_named(&self.type_name).at("type")?;
+        Ok(Bonus {
+            type_id: record.id(),
+            claim: requirement(record, &self.shows).at("shows")?,
+            amount: Price(self.amount),
+        })
     }
 }
 

@@ -267,3 +267,92 @@ async fn an_auction_clears_and_winner_and_loser_take_away_certificates() {
     all.push(&agent);
     same_chain(&all).await;
 }
+
+/// Bids of the large auction, and entries of each: 20,032 in all.
+const BIDDERS: u32 = 313;
+const ENTRIES: u32 = 64;
+
+/// 256 tasks of two units, for which 313 machines bid.
+fn large() -> AuctionSpec {
+    let tasks = (0..4 * ENTRIES).map(|i| task(&format!("task {i}"), 0, 1_000, 2));
+    let mut spec = spec(vec![class("free", &[])], tasks.collect());
+    spec.windows.bidding = 300;
+    spec.lease_end = UnixTime(now() + 3600);
+    spec.max_entries = ENTRIES as u8;
+    spec
+}
+
+/// The bid of one machine: three slots, and a price for every fourth task or so. Many prices are the same.
+fn large_bid(tools: &Scenario, auction: AuctionId, number: u32) -> Vec<u8> {
+    let agent = format!("agent-{number}");
+    let entries = (0..ENTRIES).map(|i| {
+        let task = 4 * i + (number + i) % 4;
+        (task, 1 + u64::from((number * 7_919 + task * 104_729) % 900))
+    });
+    let plan = Plan {
+        auction,
+        agent: &agent,
+        machine: &agent,
+        sequence: 0,
+        slots: &[(0, 3)],
+        entries: &entries.collect::<Vec<_>>(),
+        claim: amounts(&[]),
+    };
+    let shown = tools.attest(0, &agent, &agent, plan.claim.clone(), number.into());
+    Transaction::Bid(Box::new(tools.attested_bid(&plan, &[shown]))).to_bytes()
+}
+
+/// Twenty thousand sealed entries are gossiped, opened and cleared, and every peer finds the proposer's clearing to be the one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_network_clears_twenty_thousand_entries() {
+    let net = Net::start("large", 4).await;
+    let node = &net.nodes[0];
+    let auction = auction_id(&net.genesis.chain_id(), &key(OPENER).public(), 0);
+    let open = action(node, OPENER, Action::OpenAuction(Box::new(large())));
+    node.submit(open).await.unwrap();
+    in_phase(node, &auction, "keys frozen", |p| {
+        matches!(p, Phase::Bidding { .. })
+    })
+    .await;
+    let tools = tools(node);
+    let bids = spawn_blocking(move || {
+        let bids = (0..BIDDERS).map(|number| large_bid(&tools, auction, number));
+        bids.collect::<Vec<_>>()
+    });
+    for (number, bid) in bids.await.unwrap().into_iter().enumerate() {
+        net.nodes[number % 4].submit(bid).await.unwrap();
+    }
+    until(node, "every bid", |chain| {
+        let auction = chain.app.auction(&auction);
+        auction.is_some_and(|a| a.bids.len() == BIDDERS as usize)
+    })
+    .await;
+    for node in &net.nodes {
+        in_phase(node, &auction, "cleared", |p| {
+            matches!(p, Phase::Settled { .. })
+        })
+        .await;
+    }
+    let records = node.shared().archive.records(&auction).unwrap();
+    let (mut won, mut lost, mut units) = (0, 0, 0);
+    for placed in records {
+        match placed.record {
+            OutcomeRecord::Entry(entry) => match entry.outcome {
+                EntryOutcome::Won { payment } => {
+                    assert!(entry.price <= payment && payment <= entry.reserve);
+                    won += 1;
+                }
+                EntryOutcome::Outbid { .. } | EntryOutcome::SlotsUsed => lost += 1,
+                outcome => panic!("{outcome:?}"),
+            },
+            OutcomeRecord::Unit(unit) => match unit.outcome {
+                UnitOutcome::Filled { .. } => units += 1,
+                outcome => panic!("{outcome:?}"),
+            },
+            _ => {}
+        }
+    }
+    assert_eq!((won, units), (8 * ENTRIES, 8 * ENTRIES));
+    assert_eq!(won + lost, BIDDERS * ENTRIES);
+    same_chain(&net.nodes.iter().collect::<Vec<_>>()).await;
+}

@@ -16,7 +16,7 @@ use crate::{
 use std::collections::{BTreeMap, BTreeSet};
 use tender_auction::{
     bid::ClassSlots,
-    task::{AuctionSpec, Class, MAX_REQUIREMENTS, Requirement},
+    task::{AuctionSpec, Bonus, Class, MAX_REQUIREMENTS, Requirement},
 };
 use tender_circuits::{Claim, ClaimSchema, EvidenceKind, FieldValue, IssuerMask, Rule};
 use tender_wire::{FieldBytes, Price, TypeId, UnixTime};
@@ -32,6 +32,8 @@ pub struct Plan {
     pub machine: String,
     /// What is claimed, with which credential, hidden among which issuers.
     pub shows: Vec<Show>,
+    /// What that earns beyond the reserves, by class.
+    pub bonuses: BTreeMap<u16, Price>,
     /// What will probably lose, and why.
     pub warnings: Vec<String>,
 }
@@ -104,12 +106,32 @@ impl Bidder<'_> {
                 "price fewer classes in one bid",
             ));
         }
+        let bonuses = priced.iter().map(|(index, class)| {
+            let earned = class
+                .bonuses
+                .iter()
+                .filter(|bonus| self.earns(&shows, bonus));
+            let sum = earned.fold(0u64, |sum, bonus| sum.saturating_add(bonus.amount.0));
+            (*index, Price(sum))
+        });
         Ok(Plan {
+            bonuses: bonuses.collect(),
             entries,
             slots,
             machine,
             shows,
             warnings,
+        })
+    }
+
+    /// Whether something shown covers what a bonus is for.
+    fn earns(&self, shows: &[Show], bonus: &Bonus) -> bool {
+        shows.iter().any(|show| {
+            let credential = self.credentials.get(show.credential);
+            let record = credential
+                .filter(|c| c.type_id == bonus.type_id)
+                .and_then(|c| self.names.type_of(&c.type_id));
+            record.is_some_and(|r| r.schema.covers(&show.claim, &bonus.claim).is_ok())
         })
     }
 
@@ -308,7 +330,16 @@ impl Bidder<'_> {
                 })?,
             Content::Credential { credential, .. } => {
                 let same = self.names.attribute_schema(record) == record.schema;
-                needs.claim(&record.schema, same.then_some(&credential.attributes))
+                let held = self.credentials.get(index);
+                let earned = needs.bonuses.iter().copied().filter(|bonus| {
+                    held.is_some_and(|held| can_claim(self.names, held, &bonus.claim))
+                });
+                let earned: Vec<_> = earned.collect();
+                needs.claim(
+                    &record.schema,
+                    same.then_some(&credential.attributes),
+                    &earned,
+                )
             }
         };
         let own = credential.issuer_mask();
@@ -332,6 +363,8 @@ struct Needs<'a> {
     type_id: TypeId,
     /// Class name, its requirement, units offered.
     classes: Vec<(&'a str, &'a Requirement, u32)>,
+    /// What more than that they reward.
+    bonuses: Vec<&'a Bonus>,
     /// Issuers that every one of them accepts.
     accepted: IssuerMask,
     /// Most distinct issuers any of them wants.
@@ -351,6 +384,7 @@ impl<'a> Needs<'a> {
             let needs = class.requirements.iter().filter(|r| r.type_id == *type_id);
             classes.extend(needs.map(|need| (class.name.as_str(), need, units)));
         }
+        let bonuses = priced.values().flat_map(|class| &class.bonuses);
         Needs {
             type_id: *type_id,
             accepted: IssuerMask(
@@ -364,6 +398,7 @@ impl<'a> Needs<'a> {
                 .max()
                 .unwrap_or(1),
             reserved: Vec::new(),
+            bonuses: bonuses.filter(|b| b.type_id == *type_id).collect(),
             classes,
         }
     }
@@ -416,9 +451,9 @@ impl<'a> Needs<'a> {
         chosen.into_iter().map(|(index, _)| index).collect()
     }
 
-    /// The least that covers the classes' needs: sums of what is used up (by running assignments too), maxima of the rest. As far as it is
-    /// attested, where that has the claim's shape; else the prover says whether it supports as much.
-    fn claim(&self, schema: &ClaimSchema, attested: Option<&Claim>) -> Claim {
+    /// The least that covers the classes' needs: sums of what is used up (by running assignments too), maxima of the rest, and what earns the
+    /// bonuses `earned`. As far as it is attested, where that has the claim's shape; else the prover says whether it supports as much.
+    fn claim(&self, schema: &ClaimSchema, attested: Option<&Claim>, earned: &[&Bonus]) -> Claim {
         let values = schema.fields.iter().enumerate().map(|(index, field)| {
             let known = attested.and_then(|claim| claim.0.get(index)).copied();
             let attested = known.unwrap_or(match field.rule {
@@ -437,6 +472,8 @@ impl<'a> Needs<'a> {
                     .iter()
                     .filter_map(|(_, need, units)| Some((need.requirement.0.get(index)?, *units)))
             };
+            let rewarded = || earned.iter().filter_map(|bonus| bonus.claim.0.get(index));
+            let wanted = || needed().map(|(value, _)| value).chain(rewarded());
             match (field.rule, attested) {
                 (Rule::AtLeast { consumable }, FieldValue::Amount(most)) => {
                     let amounts = needed().map(|(value, units)| match value {
@@ -450,14 +487,15 @@ impl<'a> Needs<'a> {
                     } else {
                         amounts.max().unwrap_or(0)
                     };
-                    FieldValue::Amount(least.min(most))
+                    let rewarded = rewarded().filter_map(amount).max().unwrap_or(0);
+                    FieldValue::Amount(least.max(rewarded).min(most))
                 }
                 (Rule::HasAll, FieldValue::Mask(most)) => {
-                    FieldValue::Mask(masks(needed()).fold(0, |all, m| all | m) & most)
+                    FieldValue::Mask(masks(wanted()).fold(0, |all, m| all | m) & most)
                 }
                 (Rule::Within, FieldValue::Mask(actual)) => {
                     // the widest set every class accepts, if the machine is in it; else where it is
-                    let widest = masks(needed()).fold(field.labelled_bits(), |all, m| all & m);
+                    let widest = masks(wanted()).fold(field.labelled_bits(), |all, m| all & m);
                     FieldValue::Mask(if actual & !widest == 0 {
                         widest
                     } else {
@@ -471,11 +509,18 @@ impl<'a> Needs<'a> {
     }
 }
 
-fn masks<'v>(values: impl Iterator<Item = (&'v FieldValue, u32)>) -> impl Iterator<Item = u64> {
-    values.filter_map(|(value, _)| match value {
+fn masks<'v>(values: impl Iterator<Item = &'v FieldValue>) -> impl Iterator<Item = u64> {
+    values.filter_map(|value| match value {
         FieldValue::Mask(mask) => Some(*mask),
         _ => None,
     })
+}
+
+fn amount(value: &FieldValue) -> Option<u32> {
+    match value {
+        FieldValue::Amount(amount) => Some(*amount),
+        _ => None,
+    }
 }
 
 fn priced_classes<'s>(spec: &'s AuctionSpec, entries: &[(u32, Price)]) -> BTreeMap<u16, &'s Class> {
@@ -494,18 +539,23 @@ fn types_of(priced: &BTreeMap<u16, &Class>) -> BTreeSet<TypeId> {
 
 /// Whether a credential or attestation is good for what a class needs; yes, where only the prover could tell.
 pub fn can_cover(names: &Names, file: &CredentialFile, need: &Requirement) -> bool {
+    can_claim(names, file, &need.requirement)
+}
+
+/// Whether it is good for a claim; yes, where only the prover could tell.
+fn can_claim(names: &Names, file: &CredentialFile, wanted: &Claim) -> bool {
     let Some(record) = names.type_of(&file.type_id) else {
         return false;
     };
     match &file.content {
         Content::Attestation(attestation) => {
-            let covered = record.schema.covers(&attestation.claim, &need.requirement);
+            let covered = record.schema.covers(&attestation.claim, wanted);
             covered.is_ok()
         }
         Content::Credential { credential, .. } => {
             let circuit = names.circuits.find(&record.name, record.version);
             circuit.is_none_or(|circuit| {
-                let supported = circuit.check(&credential.attributes, &need.requirement);
+                let supported = circuit.check(&credential.attributes, wanted);
                 supported.is_ok()
             })
         }
@@ -545,7 +595,19 @@ mod tests {
     }
 
     /// What is claimed of an attested machine for these (requirement, units) and amounts reserved by running assignments.
-    fn claimed(attested: &str, needs: &[(&str, u32)], reserved: Vec<u32>) -> String {
+    fn claimed(
+        attested: &str,
+        needs: &[(&str, u32)],
+        rewarded: &[&str],
+        reserved: Vec<u32>,
+    ) -> String {
+        let bonuses = rewarded.iter().map(|json| Bonus {
+            type_id: TypeId([1; 32]),
+            claim: claim(json),
+            amount: Price(1),
+        });
+        let bonuses: Vec<_> = bonuses.collect();
+        let earned: Vec<_> = bonuses.iter().collect();
         let requirements: Vec<_> = needs.iter().map(|(json, _)| requirement(json)).collect();
         let classes = requirements.iter().zip(needs);
         let needs = Needs {
@@ -556,9 +618,10 @@ mod tests {
             accepted: IssuerMask(0b11),
             distinct: 1,
             reserved,
+            bonuses: Vec::new(),
         };
         let schema = resources::schema();
-        schema.line(&needs.claim(&schema, Some(&claim(attested))))
+        schema.line(&needs.claim(&schema, Some(&claim(attested)), &earned))
     }
 
     #[test]
@@ -594,7 +657,17 @@ mod tests {
                 "region eu-west",
             ),
         ] {
-            assert_eq!(claimed(machine, &needs, reserved), line);
+            assert_eq!(claimed(machine, &needs, &[], reserved), line);
         }
+        // what is rewarded is claimed too: skills together, amounts once however many units are served
+        let rewarded = [
+            r#"{ "skills": ["docker"] }"#,
+            r#"{ "gpu_memory_mib": 20000 }"#,
+            r#"{ "cpu_milli": 30000 }"#,
+        ];
+        assert_eq!(
+            claimed(machine, &[(slice, 4)], &rewarded, vec![]),
+            "cpu_milli 30000 mCPU, gpu_milli 1000 mGPU, gpu_memory_mib 20000 MiB per GPU, skills cuda+docker"
+        );
     }
 }
