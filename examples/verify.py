@@ -132,7 +132,7 @@ ENTRY_OUTCOME = enum(
     won=struct(payment=U64), outbid=struct(by=B32), slots_used=None, above_reserve=None,
     not_covered=struct(type_id=B32, field=U16), not_evidenced=struct(type_id=B32), no_slots=None, unknown_task=None)
 UNIT_OUTCOME = enum(
-    filled=struct(bid=B32, payment=U64, runner_up=option(B32)),
+    filled=struct(bid=B32, payment=U64, price=U64, set_by=option(B32), runner_up=option(B32)),
     no_covering_bid=None, above_reserve=None, no_capacity=None, auction_void=None)
 AUCTION_END = enum(
     cleared=struct(seed=B32, nonces=vec(U32), bids=U32, surplus=U128),

@@ -209,6 +209,11 @@ pub enum UnitOutcome {
         bid: BidId,
         /// What it is paid.
         payment: Price,
+        /// What a unit of the task goes for: whoever could serve it and did not win asked for more, or earns as much with its slots elsewhere.
+        price: Price,
+        /// The bid that sets the payment: it would serve the unit if the winner were not there. None if nobody would, so that the reserve sets it; if the
+        /// winner is paid as bid; or if its bidder offered more than one slot, and is paid for what all of them are worth together.
+        set_by: Option<BidId>,
         /// First runner-up, if any.
         runner_up: Option<BidId>,
     },

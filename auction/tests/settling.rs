@@ -143,6 +143,8 @@ fn winners_losers_units_and_reservations() {
                 UnitOutcome::Filled {
                     bid: cheap,
                     payment: Price(70),
+                    price: Price(70),
+                    set_by: Some(dear),
                     runner_up: Some(dear)
                 }
             ),
@@ -151,6 +153,8 @@ fn winners_losers_units_and_reservations() {
                 UnitOutcome::Filled {
                     bid: greedy,
                     payment: Price(500),
+                    price: Price(500),
+                    set_by: None,
                     runner_up: None
                 }
             ),

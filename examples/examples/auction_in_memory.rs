@@ -135,6 +135,7 @@ fn main() {
                         bid,
                         payment,
                         runner_up,
+                        ..
                     } => {
                         let next = runner_up
                             .and_then(|bid| bids.get(&bid))

@@ -74,7 +74,7 @@ mod tests;
 mod tie;
 mod witness;
 
-pub use check::{Checker, check};
+pub use check::{Checker, TaskPrice, check, one_slot_bids, task_prices};
 pub use error::{CheckError, ClearingError};
 pub use market::{Bounds, Market, MarketBid, MarketTask};
 pub use standings::{Standings, standings};

@@ -12,7 +12,10 @@ use super::{
     witness::{WitnessError, Witnesses},
 };
 use crate::{
-    clearing::{self, Clearing, ClearingError, MarketBid, MarketTask, Standings, standings},
+    clearing::{
+        self, Clearing, ClearingError, MarketBid, MarketTask, PaymentRule, Standings, TaskPrice,
+        one_slot_bids, standings, task_prices,
+    },
     outcome::{
         AuctionEnd, AuctionRecord, AwardState, BidReason, BidRecord, EntryOutcome, EntryRecord,
         OutcomeRecord, UnitOutcome, UnitRecord,
@@ -52,14 +55,18 @@ impl Run<'_> {
 
         let assigned = self.reserve_awards(&auction, &markets, clearings);
         self.record_bids(&auction, &judged);
-        let cleared = markets.iter().zip(clearings);
-        let standings: Vec<_> = cleared
+        let settled = markets.iter().zip(clearings);
+        let standings: Vec<_> = settled
             .clone()
             .map(|(market, clearing)| standings(market, &seed, clearing))
             .collect();
-        for ((market, clearing), standings) in cleared.zip(&standings) {
+        for (((market, clearing), standings), witness) in
+            settled.zip(&standings).zip(&cleared.witness.classes)
+        {
+            let prices = task_prices(market, witness);
+            let about = (standings, prices.as_slice());
             self.record_entries(&auction, market, clearing, standings);
-            self.record_units(&auction, market, clearing, standings, &judged.interest);
+            self.record_units(&auction, market, clearing, about, &judged.interest);
         }
         self.record(OutcomeRecord::Auction(AuctionRecord {
             auction: *id,
@@ -210,12 +217,16 @@ impl Run<'_> {
         auction: &Auction,
         market: &clearing::Market,
         clearing: &Clearing,
-        standings: &Standings,
+        (standings, prices): (&Standings, &[TaskPrice]),
         interest: &BTreeMap<u32, (u32, u32)>,
     ) {
+        let alone = match auction.spec.payment {
+            PaymentRule::Vcg => one_slot_bids(market),
+            PaymentRule::PayAsBid => Vec::new(),
+        };
         let filled = filled_units(clearing);
         let id_of = |index: &usize| market.bid_ids().get(*index).copied();
-        for task in market.tasks() {
+        for (task, price) in market.tasks().iter().zip(prices) {
             let winners = filled.get(&task.id).map_or(&[][..], Vec::as_slice);
             let (covering, within) = interest.get(&task.id).copied().unwrap_or_default();
             let runner_up = standings
@@ -226,11 +237,16 @@ impl Run<'_> {
             for unit in 0..task.quantity {
                 let winner = winners
                     .get(unit as usize)
-                    .and_then(|(bid, payment)| Some((id_of(bid)?, *payment)));
+                    .and_then(|(bid, payment)| Some((*bid, id_of(bid)?, *payment)));
                 let outcome = match winner {
-                    Some((bid, payment)) => UnitOutcome::Filled {
+                    Some((position, bid, payment)) => UnitOutcome::Filled {
                         bid,
                         payment,
+                        price: price.price,
+                        set_by: price
+                            .set_by
+                            .filter(|_| alone.get(position) == Some(&true))
+                            .and_then(|setter| id_of(&setter)),
                         runner_up,
                     },
                     None if covering <= unit => UnitOutcome::NoCoveringBid,

@@ -101,6 +101,8 @@ fn variants(book: &mut Book, example: &Example) {
             UnitOutcome::Filled {
                 bid: by,
                 payment: Price(700),
+                price: Price(700),
+                set_by: Some(by),
                 runner_up: None,
             },
         ),

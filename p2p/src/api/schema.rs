@@ -432,6 +432,10 @@ pub enum UnitOutcome {
         bid: Hex32,
         /// What it is paid.
         payment: u64,
+        /// What a unit of the task goes for.
+        price: u64,
+        /// The bid that sets the payment, if one alone does.
+        set_by: Option<Hex32>,
         /// First runner-up, if any.
         runner_up: Option<Hex32>,
     },

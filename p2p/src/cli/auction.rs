@@ -26,7 +26,7 @@ use tender_auction::{
     task::auction_id,
     transaction::Action,
 };
-use tender_wire::{AuctionId, Height, UnixTime};
+use tender_wire::{AuctionId, BidId, Height, UnixTime};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum AuctionCommand {
@@ -286,7 +286,15 @@ fn heading(summary: &AuctionSummary) -> String {
 
 /// What became of every task unit: task, winner, payment, runner-up.
 pub fn units(reader: &Reader<'_>) -> Table {
-    let mut table = Table::new(["task", "unit", "winner", "is paid", "runner-up or reason"]);
+    let header = [
+        "task",
+        "unit",
+        "winner",
+        "is paid",
+        "set by",
+        "runner-up or reason",
+    ];
+    let mut table = Table::new(header);
     for record in &reader.auction.outcomes {
         let OutcomeRecord::Unit(unit) = record else {
             continue;
@@ -299,13 +307,24 @@ pub fn units(reader: &Reader<'_>) -> Table {
             UnitOutcome::Filled {
                 bid,
                 payment,
+                set_by,
                 runner_up,
+                ..
             } => {
-                let next =
-                    runner_up.map_or_else(|| "no runner-up".into(), |bid| reader.bidder(&bid));
-                [task, number, reader.bidder(bid), amount(payment.0), next]
+                let name = |bid: &Option<BidId>| bid.as_ref().map(|bid| reader.bidder(bid));
+                [
+                    task,
+                    number,
+                    reader.bidder(bid),
+                    amount(payment.0),
+                    name(set_by).unwrap_or_else(|| "-".into()),
+                    name(runner_up).unwrap_or_else(|| "no runner-up".into()),
+                ]
             }
-            other => [task, number, "-".into(), "-".into(), reader.unit(other)],
+            other => {
+                let none = || "-".to_owned();
+                [task, number, none(), none(), none(), reader.unit(other)]
+            }
         });
     }
     table

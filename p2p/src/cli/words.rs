@@ -2,6 +2,7 @@
 
 use super::table::amount;
 use crate::{api::types::AuctionDetail, documents::names::Names};
+use std::cmp::Reverse;
 use tender_auction::{
     outcome::{
         AuctionEnd, AwardState, BidReason, BidRecord, EntryOutcome, EntryRecord, FailReason,
@@ -69,20 +70,73 @@ impl Reader<'_> {
         key.map_or_else(|| format!("bid {}", bid.short()), |key| (self.call)(&key))
     }
 
+    /// How the units of a task ended.
+    fn units(&self, task: u32) -> impl Iterator<Item = &UnitOutcome> {
+        let units = self.auction.outcomes.iter();
+        units.filter_map(move |record| match record {
+            OutcomeRecord::Unit(unit) if unit.task == task => Some(&unit.outcome),
+            _ => None,
+        })
+    }
+
+    /// The entries of a task that competed, best first: winners, then those that stand next in line, by what they would leave of reserve and bonus.
+    pub fn ranking(&self, task: u32) -> Vec<(u128, &EntryRecord)> {
+        let next = self.units(task).find_map(|unit| match unit {
+            UnitOutcome::Filled { runner_up, .. } => *runner_up,
+            _ => None,
+        });
+        let entries = self.auction.outcomes.iter();
+        let mut ranked: Vec<_> = entries
+            .filter_map(|record| match record {
+                OutcomeRecord::Entry(entry) if entry.task == task => Some(entry),
+                _ => None,
+            })
+            .filter_map(|entry| {
+                let rank = match entry.outcome {
+                    EntryOutcome::Won { .. } => 0,
+                    EntryOutcome::Outbid { .. } | EntryOutcome::SlotsUsed => 1,
+                    _ => return None,
+                };
+                let worth = u128::from(entry.reserve.0).saturating_add(entry.bonus.0.into());
+                let surplus = worth.saturating_sub(entry.price.0.into());
+                let is_next = next == Some(entry.bid);
+                Some(((rank, Reverse(surplus), !is_next, entry.bid), entry))
+            })
+            .collect();
+        ranked.sort_unstable_by_key(|(rank, _)| *rank);
+        let ranked = ranked.into_iter();
+        ranked
+            .map(|((_, Reverse(surplus), ..), entry)| (surplus, entry))
+            .collect()
+    }
+
     /// How an entry ended.
     pub fn entry(&self, entry: &EntryRecord) -> String {
         match &entry.outcome {
             EntryOutcome::Won { payment } => {
                 let (paid, asked) = (amount(payment.0), amount(entry.price.0));
-                match entry.bonus.0 {
-                    0 => format!("won: paid {paid} for asking {asked}"),
-                    bonus => format!(
-                        "won: paid {paid} for asking {asked}, with a bonus of {}",
-                        amount(bonus)
-                    ),
-                }
+                let bonus = match entry.bonus.0 {
+                    0 => String::new(),
+                    bonus => format!(", with a bonus of {}", amount(bonus)),
+                };
+                let set_by = self.units(entry.task).find_map(|unit| match unit {
+                    UnitOutcome::Filled { bid, set_by, .. } if *bid == entry.bid => *set_by,
+                    _ => None,
+                });
+                let set_by = set_by.map_or_else(String::new, |by| {
+                    format!("; {}, who would be next, sets it", self.bidder(&by))
+                });
+                format!("won: paid {paid} for asking {asked}{bonus}{set_by}")
             }
-            EntryOutcome::Outbid { by } => format!("outbid by {}", self.bidder(by)),
+            EntryOutcome::Outbid { by } => {
+                let price = self.units(entry.task).find_map(|unit| match unit {
+                    UnitOutcome::Filled { price, .. } => Some(price.0),
+                    _ => None,
+                });
+                let price =
+                    price.map_or_else(String::new, |p| format!("; a unit goes for {}", amount(p)));
+                format!("outbid by {}{price}", self.bidder(by))
+            }
             EntryOutcome::SlotsUsed => "its slots earn more on other tasks".into(),
             EntryOutcome::AboveReserve => {
                 format!("asked {}, above {}", amount(entry.price.0), most(entry))
@@ -115,8 +169,20 @@ impl Reader<'_> {
     /// How a task unit ended.
     pub fn unit(&self, outcome: &UnitOutcome) -> String {
         match outcome {
-            UnitOutcome::Filled { bid, payment, .. } => {
-                format!("filled by {} for {}", self.bidder(bid), amount(payment.0))
+            UnitOutcome::Filled {
+                bid,
+                payment,
+                set_by,
+                ..
+            } => {
+                let by = set_by.map_or_else(String::new, |by| {
+                    format!(", which {} sets", self.bidder(&by))
+                });
+                format!(
+                    "filled by {} for {}{by}",
+                    self.bidder(bid),
+                    amount(payment.0)
+                )
             }
             UnitOutcome::NoCoveringBid => "unfilled: nobody bid who is attested for it".into(),
             UnitOutcome::AboveReserve => "unfilled: every bid asked more than the reserve".into(),

@@ -95,10 +95,13 @@
 
 mod assignment;
 mod conditions;
+mod explain;
 mod payments;
 mod prices;
 mod ties;
 mod unique;
+
+pub use explain::{TaskPrice, one_slot_bids, task_prices};
 
 use super::{
     CheckError, Clearing, MAX_NONCES, Market, PaymentRule, Witness, solve::Workspace, tie,

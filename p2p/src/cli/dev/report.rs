@@ -321,6 +321,7 @@ fn unit_rows(reader: &Reader<'_>, cast: &Cast) -> Vec<UnitRow> {
                 bid,
                 payment,
                 runner_up,
+                ..
             } => (
                 Some(reader.bidder(bid)),
                 Some(*payment),
