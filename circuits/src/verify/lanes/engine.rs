@@ -8,6 +8,7 @@ use super::{
         BUCKETS, Entry, Point, Points, Turned, assemble, multiply, sort, sums, terms, turn, vectors,
     },
     decode::{Constants, Encoded, decode},
+    exponentiation::Value,
     field::{Field, Mask},
     miller::{Pairs, TwistPoint, TwistPoints, miller},
     tower::{Dodecic, DodecicLane},

@@ -5,16 +5,79 @@
 
 use super::{
     field::{Field, Kernel, Mask, invert},
-    portable::Portable,
     quadratic::Quadratic,
     tower::{Dodecic, Sextic},
 };
 use ark_bn254::{Config, Fq2, Fq6, Fq12};
 use ark_ec::bn::BnConfig;
-use ark_ff::Field as _;
+use ark_ff::{AdditiveGroup as _, Field as _};
+use std::sync::OnceLock;
+
+/// A value of the Miller loop, or eight of them, in whatever form: what the final exponentiation needs of it.
+pub(super) trait Value: Copy {
+    fn times(&self, other: &Self) -> Self;
+    /// The inverse; of zero, zero.
+    fn inverse(&self) -> Self;
+    /// To the power p⁶: the inverse, in the cyclotomic subgroup.
+    fn conjugate(&self) -> Self;
+    /// To the power p^k, k from 1 to 3.
+    fn frobenius(&self, k: usize) -> Self;
+    /// So many squarings, in the cyclotomic subgroup.
+    fn cyclotomic_square(&self, times: usize) -> Self;
+
+    /// The final exponentiation.
+    fn final_exponentiation(&self) -> Self {
+        // The easy part: to the power (p⁶ − 1)(p² + 1).
+        let r = self.conjugate().times(&self.inverse());
+        let r = r.frobenius(2).times(&r);
+        let y0 = power_of_minus_x(&r);
+        let y1 = y0.cyclotomic_square(1);
+        let y3 = y1.cyclotomic_square(1).times(&y1);
+        let y4 = power_of_minus_x(&y3);
+        let y6 = power_of_minus_x(&y4.cyclotomic_square(1));
+        let y8 = y6.conjugate().times(&y4).times(&y3.conjugate());
+        let y9 = y8.times(&y1);
+        let y11 = y8.times(&y4).times(&r);
+        let y13 = y9.frobenius(1).times(&y11);
+        let y14 = y8.frobenius(2).times(&y13);
+        r.conjugate().times(&y9).frobenius(3).times(&y14)
+    }
+}
+
+/// To the power −x, of a value in the cyclotomic subgroup: x in signed digits, odd ones up to 3, with two zeros at least between any.
+fn power_of_minus_x<V: Value>(value: &V) -> V {
+    let (mut digits, mut x) = (Vec::new(), i128::from(Config::X[0]));
+    while x > 0 {
+        let digit = match x & 7 {
+            odd @ (1 | 3) => odd,
+            odd @ (5 | 7) => odd - 8,
+            _ => 0,
+        };
+        digits.push(digit);
+        x = (x - digit) / 2;
+    }
+    let cube = value.cyclotomic_square(1).times(value);
+    let power = |digit: i128| match digit {
+        1 => *value,
+        3 => cube,
+        -1 => value.conjugate(),
+        _ => cube.conjugate(),
+    };
+    let mut digits = digits.into_iter().rev();
+    let (mut out, mut pending) = (power(digits.next().unwrap_or(1)), 0);
+    for digit in digits {
+        pending += 1;
+        if digit != 0 {
+            out = out.cyclotomic_square(pending).times(&power(digit));
+            pending = 0;
+        }
+    }
+    out.cyclotomic_square(pending).conjugate()
+}
 
 impl<F: Field> Dodecic<F> {
     /// The lanes whose final exponentiation is 1; no lane may be zero.
+    #[cfg(test)]
     pub(super) fn ones(&self) -> Mask {
         self.final_exponentiation().is_unit()
     }
@@ -28,83 +91,15 @@ impl<F: Field> Dodecic<F> {
         ones
     }
 
-    /// Whether the first lane's final exponentiation is 1. One value alone is sooner done one lane wide: products that wait for each other do not fill lanes.
+    /// Whether the first lane's final exponentiation is 1.
     pub(super) fn is_one(&self) -> bool {
-        let part = |part: &Quadratic<F>| Quadratic {
-            c0: Portable::splat(part.c0.first()),
-            c1: Portable::splat(part.c1.first()),
-        };
-        let first = Dodecic::<Portable> {
-            even: self.even.each_ref().map(part),
-            odd: self.odd.each_ref().map(part),
-        };
-        first.ones() == Portable::ALL
+        F::is_one(self)
     }
+}
 
-    /// The final exponentiation of every lane; no lane may be zero.
-    pub(super) fn final_exponentiation(&self) -> Self {
-        let maps = Frobenius::new();
-        // The easy part: to the power (p⁶ − 1)(p² + 1).
-        let r = self.conjugate().mul(&self.inverse());
-        let r = maps.apply(2, &r).mul(&r);
-        let y0 = r.power_of_minus_x();
-        let y1 = y0.cyclotomic_square(1);
-        let y3 = y1.cyclotomic_square(1).mul(&y1);
-        let y4 = y3.power_of_minus_x();
-        let y6 = y4.cyclotomic_square(1).power_of_minus_x();
-        let y8 = y6.conjugate().mul(&y4).mul(&y3.conjugate());
-        let y9 = y8.mul(&y1);
-        let y11 = y8.mul(&y4).mul(&r);
-        let y13 = maps.apply(1, &y9).mul(&y11);
-        let y14 = maps.apply(2, &y8).mul(&y13);
-        maps.apply(3, &r.conjugate().mul(&y9)).mul(&y14)
-    }
-
-    /// To the power −x, of a value in the cyclotomic subgroup: x in signed digits, odd ones up to 3, with two zeros at least between any.
-    fn power_of_minus_x(&self) -> Self {
-        let (mut digits, mut x) = (Vec::new(), i128::from(Config::X[0]));
-        while x > 0 {
-            let digit = match x & 7 {
-                odd @ (1 | 3) => odd,
-                odd @ (5 | 7) => odd - 8,
-                _ => 0,
-            };
-            digits.push(digit);
-            x = (x - digit) / 2;
-        }
-        let cube = self.cyclotomic_square(1).mul(self);
-        let power = |digit: i128| match digit {
-            1 => *self,
-            3 => cube,
-            -1 => self.conjugate(),
-            _ => cube.conjugate(),
-        };
-        let mut digits = digits.into_iter().rev();
-        let (mut out, mut pending) = (power(digits.next().unwrap_or(1)), 0);
-        for digit in digits {
-            pending += 1;
-            if digit != 0 {
-                out = out.cyclotomic_square(pending).mul(&power(digit));
-                pending = 0;
-            }
-        }
-        out.cyclotomic_square(pending).conjugate()
-    }
-
-    /// So many squarings of a value in the cyclotomic subgroup.
-    fn cyclotomic_square(&self, times: usize) -> Self {
-        let mut out = *self;
-        for _ in 0..times {
-            out = F::call(CyclotomicSquare(&out));
-        }
-        out
-    }
-
-    pub(super) fn conjugate(&self) -> Self {
-        Dodecic {
-            even: self.even,
-            odd: self.odd.map(|part| part.neg()),
-        }
+impl<F: Field> Value for Dodecic<F> {
+    fn times(&self, other: &Self) -> Self {
+        self.mul(other)
     }
 
     /// (even − odd w) / (even² − odd² v).
@@ -117,6 +112,34 @@ impl<F: Field> Dodecic<F> {
             odd: [zero; 3],
         };
         self.conjugate().mul(&norm)
+    }
+
+    fn conjugate(&self) -> Self {
+        Dodecic {
+            even: self.even,
+            odd: self.odd.map(|part| part.neg()),
+        }
+    }
+
+    fn frobenius(&self, k: usize) -> Self {
+        let part = |part: Quadratic<F>, power: usize| {
+            let part = if k % 2 == 1 { part.conjugate() } else { part };
+            part.mul(&Quadratic::splat(frobenius()[k][power]))
+        };
+        let [a, b, c] = self.even;
+        let [d, e, f] = self.odd;
+        Dodecic {
+            even: [part(a, 0), part(b, 2), part(c, 4)],
+            odd: [part(d, 1), part(e, 3), part(f, 5)],
+        }
+    }
+
+    fn cyclotomic_square(&self, times: usize) -> Self {
+        let mut out = *self;
+        for _ in 0..times {
+            out = F::call(CyclotomicSquare(&out));
+        }
+        out
     }
 }
 
@@ -173,46 +196,20 @@ fn square_quartic<F: Field>(a: &Quadratic<F>, b: &Quadratic<F>) -> (Quadratic<F>
     )
 }
 
-/// The maps f ↦ f^(p^k), k = 1, 2, 3: conjugate every coefficient if k is odd, and multiply it by a constant.
-struct Frobenius<F>([[Sextic<F>; 2]; 3]);
-
-impl<F: Field> Frobenius<F> {
-    fn new() -> Self {
-        // The constants are what arkworks makes of the basis.
-        let unit = |i: usize| {
-            let part = |j: usize| if i == j { Fq2::ONE } else { Fq2::default() };
-            Fq6::new(part(0), part(1), part(2))
-        };
-        let constant = |k: usize, half: usize, i: usize| {
-            let zero = Fq6::default();
-            let mut value = if half == 0 {
-                Fq12::new(unit(i), zero)
-            } else {
-                Fq12::new(zero, unit(i))
-            };
-            value.frobenius_map_in_place(k);
-            let half = if half == 0 { value.c0 } else { value.c1 };
-            Quadratic::splat([half.c0, half.c1, half.c2][i])
-        };
-        let constants = |k: usize| [0, 1].map(|half| [0, 1, 2].map(|i| constant(k, half, i)));
-        Frobenius([1, 2, 3].map(constants))
-    }
-
-    fn apply(&self, k: usize, value: &Dodecic<F>) -> Dodecic<F> {
-        let half = |parts: &Sextic<F>, constants: &Sextic<F>| {
-            std::array::from_fn(|i| {
-                let part = if k % 2 == 1 {
-                    parts[i].conjugate()
-                } else {
-                    parts[i]
-                };
-                part.mul(&constants[i])
-            })
-        };
-        let [even, odd] = &self.0[k - 1];
-        Dodecic {
-            even: half(&value.even, even),
-            odd: half(&value.odd, odd),
+/// The maps f ↦ f^(p^k), k < 5, conjugate every coefficient of a power of w if k is odd, and multiply it by a constant: by [k] and [power].
+pub(super) fn frobenius() -> &'static [[Fq2; 6]; 5] {
+    static CONSTANTS: OnceLock<[[Fq2; 6]; 5]> = OnceLock::new();
+    CONSTANTS.get_or_init(|| {
+        let w = Fq12::new(Fq6::ZERO, Fq6::ONE);
+        let mut constants = [[Fq2::ONE; 6]; 5];
+        for (k, constants) in constants.iter_mut().enumerate() {
+            // That of w is what arkworks makes of it.
+            let mut image = w;
+            image.frobenius_map_in_place(k);
+            for power in 1..6 {
+                constants[power] = constants[power - 1] * image.c1.c0;
+            }
         }
-    }
+        constants
+    })
 }

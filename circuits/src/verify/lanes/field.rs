@@ -13,7 +13,10 @@
 //! - **wide** ([`Field::Wide`]): a sum of products on its way to [`reduce`](Field::reduce). Counting a product of settled values as 1, of a loose and a
 //!   settled one as 2, of two loose ones as 4: what is added may come to [`WIDE_PLUS`], what is subtracted to [`WIDE_MINUS`].
 
-use super::curve::{Point, Tables};
+use super::{
+    curve::{Point, Tables},
+    tower::Dodecic,
+};
 use ark_bn254::{Fq, FqConfig};
 use ark_ff::{BigInt, MontConfig, PrimeField as _};
 use std::{marker::PhantomData, sync::OnceLock};
@@ -27,6 +30,8 @@ pub(super) const WIDE_PLUS: usize = 8;
 pub(super) const WIDE_MINUS: usize = 4;
 /// The most lanes an implementation has.
 pub(super) const MAX_LANES: usize = 8;
+/// For each lane the place of an element: a lane of one value, or of a second one from [`MAX_LANES`] on.
+pub(super) type Places = [u64; MAX_LANES];
 /// An element as an integer below p, least limb first.
 pub(super) type Integer = [u64; 4];
 /// Two elements of one lane, settled, as they are kept in memory: a cache line, and of no meaning elsewhere.
@@ -73,6 +78,8 @@ pub(super) trait Field: Copy + Send + Sync + 'static {
     fn unpack(self) -> [Self::Element; MAX_LANES];
     /// Where tables keep multiples as lanes of this field hold them.
     fn kept(tables: &Tables) -> &OnceLock<Vec<Point<Self>>>;
+    /// Whether the final exponentiation of the first lane's value, which is not zero, is 1.
+    fn is_one(value: &Dodecic<Self>) -> bool;
     /// Two values from what [`write`](Field::write) gave for each lane.
     fn read<'a>(lane: impl Fn(usize) -> &'a Pair) -> [Self; 2];
     /// Two values, as each lane is kept in memory.
@@ -175,6 +182,18 @@ pub(super) trait Field: Copy + Send + Sync + 'static {
 /// The integer of an arkworks element.
 pub(super) fn integer(element: Fq) -> Integer {
     element.into_bigint().0
+}
+
+/// A field of [`MAX_LANES`] lanes, whose elements can change places: so that one value alone can fill the lanes. Functions are for use within a [`Kernel`].
+pub(super) trait Shuffle: Field {
+    /// In each lane the element at its place in this value.
+    fn shuffle(self, places: Places) -> Self;
+    /// In each lane the element at its place in either of two values.
+    fn pick(self, other: Self, places: Places) -> Self;
+    /// In every lane the element of one.
+    fn everywhere(self, lane: usize) -> Self;
+    /// The sum of products, six of settled values at most.
+    fn sum_of_products<const N: usize>(terms: &[[Self; 2]; N]) -> Self::Wide;
 }
 
 /// The arkworks element of an integer below p.

@@ -19,8 +19,13 @@
 #![allow(unsafe_code)]
 
 use super::{
+    across::Across,
     curve::{Point, Tables},
-    field::{Field, Integer, Kernel, MAX_LANES, MODULUS, Mask, NEGATIVE_INVERSE, Pair},
+    exponentiation::Value,
+    field::{
+        Field, Integer, Kernel, MAX_LANES, MODULUS, Mask, NEGATIVE_INVERSE, Pair, Places, Shuffle,
+    },
+    tower::Dodecic,
 };
 use std::{arch::x86_64::*, sync::OnceLock};
 
@@ -478,6 +483,10 @@ impl Field for Ifma {
         &tables.ifma
     }
 
+    fn is_one(value: &Dodecic<Self>) -> bool {
+        Across::first(value).final_exponentiation().is_one()
+    }
+
     /// A settled value is below 2^256: four limbs of 64 bits.
     #[inline(always)]
     fn read<'a>(lane: impl Fn(usize) -> &'a Pair) -> [Self; 2] {
@@ -680,6 +689,47 @@ impl Field for Ifma {
             | self.is(multiple::<2>())
             | self.is(multiple::<3>())
             | self.is(multiple::<4>())
+    }
+}
+
+impl Shuffle for Ifma {
+    #[inline(always)]
+    fn shuffle(self, places: Places) -> Self {
+        let places = load(places);
+        Ifma(limbs!(I => permute(places, self.0[I])))
+    }
+
+    #[inline(always)]
+    fn pick(self, other: Self, places: Places) -> Self {
+        let places = load(places);
+        Ifma(limbs!(I => pick(places, self.0[I], other.0[I])))
+    }
+
+    /// By way of memory, which is read into all lanes at no cost.
+    #[inline(always)]
+    fn everywhere(self, lane: usize) -> Self {
+        Ifma(limbs!(I => splat(store(self.0[I])[lane])))
+    }
+
+    /// Low and high halves apart, so that half as many wait for each other.
+    #[inline(always)]
+    fn sum_of_products<const N: usize>(terms: &[[Self; 2]; N]) -> [V; 10] {
+        let (mut lows, mut highs) = ([splat(0); 9], [splat(0); 9]);
+        for [a, b] in terms {
+            for i in 0..5 {
+                for j in 0..5 {
+                    lows[i + j] = low(lows[i + j], a.0[j], b.0[i]);
+                    highs[i + j] = high(highs[i + j], a.0[j], b.0[i]);
+                }
+            }
+        }
+        let mut wide = [splat(0); 10];
+        wide[0] = lows[0];
+        wide[9] = highs[8];
+        for i in 1..9 {
+            wide[i] = add(lows[i], highs[i - 1]);
+        }
+        wide
     }
 }
 

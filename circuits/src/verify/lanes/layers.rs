@@ -3,6 +3,7 @@
 use super::{
     curve::{Point, sums},
     decode::{Constants, Encoded, decode},
+    exponentiation::Value,
     field::{Field, Kernel, gather},
     miller::{Pairs, TwistPoints, miller},
     quadratic::Quadratic,
@@ -95,6 +96,13 @@ pub(in crate::verify) fn layers<F: Field>(
         layer::<F>("final exponentiation", 1, move || {
             black_box(black_box(&value).final_exponentiation());
         }),
+        Layer {
+            name: "final exponentiation of one",
+            elements: 1,
+            run: Box::new(move || {
+                black_box(black_box(&value).is_one());
+            }),
+        },
     ];
     let (additions, pairs, proofs) = (points.len(), pairs.len(), encoded.len());
     let constants = Constants::<F>::new();

@@ -11,6 +11,7 @@
 //! | [`curve`], [`coefficients`] | multiples of G1 points by coefficients made to be cheap |
 //! | [`decode`] | square roots: proof bytes to points |
 //! | [`miller`] | the Miller loop, and G2 membership |
+//! | [`across`] | one element of the tower across all lanes |
 //! | [`exponentiation`] | which values of the Miller loop stand for 1 |
 //! | [`engine`] | proofs to verdicts |
 //! | [`layers`] | each by itself, for `benches/layers.rs` |
@@ -25,6 +26,8 @@
     clippy::needless_range_loop
 )]
 
+#[cfg(target_arch = "x86_64")]
+mod across;
 mod coefficients;
 mod curve;
 mod decode;

@@ -5,7 +5,9 @@
 
 use super::{
     curve::{Point, Tables},
+    exponentiation::Value,
     field::{Field, Integer, Kernel, MAX_LANES, MODULUS, Mask, NEGATIVE_INVERSE, Pair},
+    tower::Dodecic,
 };
 use ark_bn254::FqConfig;
 use ark_ff::MontConfig;
@@ -127,6 +129,10 @@ impl Field for Portable {
 
     fn kept(tables: &Tables) -> &OnceLock<Vec<Point<Self>>> {
         &tables.portable
+    }
+
+    fn is_one(value: &Dodecic<Self>) -> bool {
+        value.final_exponentiation().is_unit() == Self::ALL
     }
 
     #[inline(always)]

@@ -2,7 +2,7 @@
 
 #[cfg(test)]
 use super::field::element;
-use super::field::{Field, Integer, Kernel, MAX_LANES, Mask, integer};
+use super::field::{Field, Integer, Kernel, MAX_LANES, Mask, Places, Shuffle, integer};
 use ark_bn254::Fq2;
 
 /// c0 + c1 · u.
@@ -59,6 +59,75 @@ fn karatsuba<F: Field>(a: &Quadratic<F>, b: &Quadratic<F>) -> Wide<F> {
     let first = a.c0.mul_wide(b.c0);
     let second = a.c1.mul_wide(b.c1);
     let both = a.c0.add_loose(a.c1).mul_wide(b.c0.add_loose(b.c1));
+    Wide {
+        c0: F::wide_sub(first, second),
+        c1: F::wide_sub(F::wide_sub(both, first), second),
+    }
+}
+
+/// A settled value, and the sum of its coefficients: a factor of [`sum_of_products`].
+#[derive(Clone, Copy)]
+pub(super) struct Factor<F> {
+    c0: F,
+    c1: F,
+    sum: F,
+}
+
+impl<F: Shuffle> Factor<F> {
+    #[inline(always)]
+    pub(super) fn new(value: &Quadratic<F>) -> Self {
+        Factor {
+            c0: value.c0,
+            c1: value.c1,
+            sum: value.c0.add_loose(value.c1),
+        }
+    }
+
+    /// [`Shuffle::shuffle`].
+    #[inline(always)]
+    pub(super) fn shuffle(&self, places: Places) -> Self {
+        Factor {
+            c0: self.c0.shuffle(places),
+            c1: self.c1.shuffle(places),
+            sum: self.sum.shuffle(places),
+        }
+    }
+
+    /// [`Shuffle::pick`].
+    #[inline(always)]
+    pub(super) fn pick(&self, other: &Self, places: Places) -> Self {
+        Factor {
+            c0: self.c0.pick(other.c0, places),
+            c1: self.c1.pick(other.c1, places),
+            sum: self.sum.pick(other.sum, places),
+        }
+    }
+
+    /// [`Shuffle::everywhere`].
+    #[inline(always)]
+    pub(super) fn everywhere(&self, lane: usize) -> Self {
+        Factor {
+            c0: self.c0.everywhere(lane),
+            c1: self.c1.everywhere(lane),
+            sum: self.sum.everywhere(lane),
+        }
+    }
+}
+
+/// The sum of products, six at most, by three sums of products of the base field for four: to be [reduced](Wide::reduce_grown), c0 being between −96p² and 96p²,
+/// and c1 below 192p².
+#[inline(always)]
+pub(super) fn sum_of_products<F: Shuffle, const N: usize>(terms: &[[Factor<F>; 2]; N]) -> Wide<F> {
+    let mut parts = [[[terms[0][0].c0; 2]; N]; 3];
+    for i in 0..N {
+        let [a, b] = &terms[i];
+        parts[0][i] = [a.c0, b.c0];
+        parts[1][i] = [a.c1, b.c1];
+        parts[2][i] = [a.sum, b.sum];
+    }
+    let first = F::sum_of_products(&parts[0]);
+    let second = F::sum_of_products(&parts[1]);
+    let both = F::sum_of_products(&parts[2]);
     Wide {
         c0: F::wide_sub(first, second),
         c1: F::wide_sub(F::wide_sub(both, first), second),
@@ -297,6 +366,18 @@ impl<F: Field> Quadratic<F> {
         Quadratic {
             c0: self.c0.select(mask, other.c0),
             c1: self.c1.select(mask, other.c1),
+        }
+    }
+
+    /// [`Shuffle::shuffle`].
+    #[inline(always)]
+    pub(super) fn shuffle(&self, places: Places) -> Self
+    where
+        F: Shuffle,
+    {
+        Quadratic {
+            c0: self.c0.shuffle(places),
+            c1: self.c1.shuffle(places),
         }
     }
 

@@ -65,7 +65,7 @@ fn got<F: Field>(value: F) -> [Fq; MAX_LANES] {
 }
 
 /// Runs a function with the processor's features on.
-struct With<T, R>(T, fn(T) -> R);
+pub(super) struct With<T, R>(pub(super) T, pub(super) fn(T) -> R);
 impl<T, R> Kernel for With<T, R> {
     type Output = R;
     #[inline(always)]

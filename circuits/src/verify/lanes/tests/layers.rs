@@ -4,6 +4,7 @@ use super::super::{
     coefficients::Coefficient,
     curve::{BUCKETS, Entry, Point, Points, Tables, assemble, multiply, sort, sums, terms, turn},
     decode::{Constants, Decoded, Encoded, decode},
+    exponentiation::Value,
     field::{Field, element},
     miller::{Pairs, TwistPoints, miller},
     quadratic::Quadratic,

@@ -1,5 +1,7 @@
 //! Every layer against arkworks, in every lane, on both implementations of the field.
 
+#[cfg(target_arch = "x86_64")]
+mod across;
 mod engine;
 mod field;
 mod layers;
