@@ -65,6 +65,7 @@
 
 mod check;
 mod error;
+pub mod families;
 mod market;
 mod payment;
 mod solve;

@@ -9,6 +9,7 @@
 )]
 
 pub mod net;
+pub mod page;
 pub mod python;
 
 use std::{

@@ -3,7 +3,7 @@
 //! A chart is drawn twice, wide and narrow, and the style sheet shows the one that fits: so letters have the size of the page's own. Pointing at a
 //! point or a bar shows its numbers.
 
-use super::microseconds;
+use super::three_digits;
 use std::fmt::{Result, Write as _};
 
 /// Width and height of a drawing, and its class in the style sheet.
@@ -34,6 +34,26 @@ pub(super) enum Scale {
     Log,
 }
 
+/// What the vertical axis counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Measure {
+    /// What it is called.
+    pub(super) label: &'static str,
+    /// The unit of times; nothing for plain numbers.
+    pub(super) unit: &'static str,
+}
+
+/// Speed-ups.
+pub(super) const SPEED_UP: Measure = Measure {
+    label: "times one core's speed",
+    unit: "",
+};
+/// Costs of proofs.
+pub(super) const COST: Measure = Measure {
+    label: "µs per proof",
+    unit: "µs",
+};
+
 /// A value at a place of the horizontal axis.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Point {
@@ -59,7 +79,7 @@ pub(super) struct Chart {
     /// Whether it has the page's whole width.
     pub(super) is_whole: bool,
     pub(super) x_label: String,
-    pub(super) y_label: &'static str,
+    pub(super) measure: Measure,
     /// Where the horizontal axis is marked, and with what.
     pub(super) marks: Vec<(f64, String)>,
     pub(super) scale: Scale,
@@ -274,7 +294,7 @@ impl Drawing<'_> {
             out,
             "<text transform=\"rotate(-90)\" x=\"{:.1}\" y=\"12\" text-anchor=\"middle\" class=\"label\">{}</text>",
             -(TOP + foot) / 2.0,
-            escape(self.chart.y_label),
+            escape(self.chart.measure.label),
         )
     }
 
@@ -301,14 +321,13 @@ impl Drawing<'_> {
                 self.up(point.p95),
             );
             let label = self.chart.marks.iter().find(|(at, _)| *at == point.x);
-            let numbers = if self.chart.y_label == SPEED_UP {
-                format!("{:.2}", point.median)
-            } else {
-                format!(
-                    "median {} µs, p95 {} µs",
-                    microseconds(point.median),
-                    microseconds(point.p95)
-                )
+            let numbers = match self.chart.measure.unit {
+                "" => format!("{:.2}", point.median),
+                unit => format!(
+                    "median {} {unit}, p95 {} {unit}",
+                    three_digits(point.median),
+                    three_digits(point.p95)
+                ),
             };
             writeln!(
                 out,
@@ -354,11 +373,6 @@ impl Drawing<'_> {
         Ok(())
     }
 }
-
-/// What the vertical axis of speed-ups is called.
-pub(super) const SPEED_UP: &str = "times one core's speed";
-/// What that of costs is called.
-pub(super) const COST: &str = "µs per proof";
 
 impl Bars {
     /// The bars as a `<figure>`.
@@ -483,7 +497,9 @@ fn short(value: f64) -> String {
     if value == 0.0 || value >= 10.0 {
         super::table::amount(value.round() as u64)
     } else {
-        format!("{}", (value * 100.0).round() / 100.0)
+        let digits = 1.0 - value.abs().log10().floor(); // two that count
+        let whole = 10f64.powf(digits);
+        format!("{}", (value * whole).round() / whole)
     }
 }
 
@@ -518,6 +534,8 @@ mod tests {
                 }
             }
         }
+        let texts = [0.0, 0.002, 0.05, 0.5, 2.5, 12.0, 2000.0].map(short);
+        assert_eq!(texts, ["0", "0.002", "0.05", "0.5", "2.5", "12", "2,000"]);
         let axis = Axis::of(Scale::Log, [310.0, 1450.0].into_iter());
         assert_eq!(axis.marks, [200.0, 500.0, 1000.0, 2000.0]);
     }
@@ -537,7 +555,7 @@ mod tests {
             caption: "a & b".into(),
             is_whole: false,
             x_label: "n".into(),
-            y_label: COST,
+            measure: COST,
             marks: vec![(1.0, "1".into())],
             scale: Scale::Log,
             series: names.iter().zip(medians).map(series).collect(),

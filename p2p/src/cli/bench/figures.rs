@@ -4,14 +4,17 @@ use super::{
     report::{Row, Sweep},
     stages::Breakdown,
     table::amount,
+    three_digits,
 };
 use serde::Serialize;
 
-/// A quotient of two rows.
+/// A quotient of two rows, or a time.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Figure {
     /// What over what.
     pub(super) figure: String,
+    /// Its unit: `×` for a quotient.
+    pub(super) unit: &'static str,
     /// Whether more is better.
     pub(super) more_is_better: bool,
     /// What it should be at least, or at most.
@@ -30,10 +33,19 @@ impl Figure {
         } else {
             "at most"
         };
+        let unit = self.unit;
+        let measured = match unit {
+            "×" => times(self.measured),
+            unit => format!("{}{unit}", three_digits(self.measured)),
+        };
+        let number = |value: f64| match value {
+            1000.0.. => amount(value.round() as u64),
+            _ => value.to_string(),
+        };
         [
-            format!("{bound} {}×", self.wanted),
-            format!("{}×", self.aim),
-            times(self.measured),
+            format!("{bound} {}{unit}", number(self.wanted)),
+            format!("{}{unit}", number(self.aim)),
+            measured,
         ]
     }
 }
@@ -83,6 +95,7 @@ pub(super) fn figures(rows: &[Row], stages: &[Breakdown]) -> Vec<Figure> {
         if let (Some(over), Some(under)) = (over, under) {
             figures.push(Figure {
                 figure,
+                unit: "×",
                 more_is_better: aim > wanted,
                 wanted,
                 aim,
@@ -187,5 +200,14 @@ mod tests {
             texts,
             Some(["at least 80×", "120×", "75.0×"].map(String::from))
         );
+        let time = Figure {
+            figure: String::new(),
+            unit: " ms",
+            more_is_better: false,
+            wanted: 3000.0,
+            aim: 2.5,
+            measured: 1234.5,
+        };
+        assert_eq!(time.texts(), ["at most 3,000 ms", "2.5 ms", "1,234 ms"]);
     }
 }

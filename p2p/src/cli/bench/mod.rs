@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `verify` | proofs from bytes to verdict: every engine, and other programs' verifiers | the naive loop |
 //! | `prove` | setup and proving, per built-in type | one core |
+//! | `clear` | generated markets: solving, paying, checking; other programs' solvers | SHA-256 of the same bids |
 //! | `auction` | a network of processes over loopback: bids admitted, close to certificate | one validator |
 //! | `load` | the same network under attack: pace of blocks, memory, who is still served | the pace just before |
 //!
@@ -13,6 +14,8 @@
 mod auction;
 mod cell;
 mod chart;
+mod clear;
+mod document;
 mod engine;
 mod figures;
 mod load;
@@ -40,6 +43,8 @@ pub(super) enum BenchCommand {
     Verify(verify::VerifyArgs),
     /// Setting up and proving, for every built-in capability type
     Prove(prove::ProveArgs),
+    /// Clearing markets: solving, paying, checking, beside SHA-256 of the same bids
+    Clear(clear::ClearArgs),
     /// Whole auctions on networks of several sizes over loopback
     Auction(auction::AuctionArgs),
     /// A network over loopback under floods of every kind
@@ -51,6 +56,7 @@ impl BenchCommand {
         match self {
             BenchCommand::Verify(args) => args.run(),
             BenchCommand::Prove(args) => args.run(),
+            BenchCommand::Clear(args) => args.run(),
             BenchCommand::Auction(args) => args.run(),
             BenchCommand::Load(args) => args.run(),
         }
@@ -104,6 +110,19 @@ fn check_parent(flag: &str, file: Option<&Path>) -> Result<(), Failure> {
     }
 }
 
+/// A positive number with three digits that count: `1,434`, `37.5`, `0.0123`.
+fn three_digits(value: f64) -> String {
+    if value >= 100.0 {
+        return table::amount(value.round() as u64);
+    }
+    if value <= 0.0 {
+        return "0".into();
+    }
+    let above = value.log10().floor() as i32;
+    let decimals = usize::try_from(2i32.saturating_sub(above)).unwrap_or(0);
+    format!("{value:.decimals$}")
+}
+
 /// A time in microseconds as people read it: `1,434` or `3.7`.
 fn microseconds(value: f64) -> String {
     if value >= 100.0 {
@@ -125,5 +144,11 @@ mod tests {
         assert!(cores("0").is_err() && cores("many").is_err() && cores("-1").is_err());
         assert!(cores(&(all + 1).to_string()).is_err());
         assert_eq!(distinct(&[1, 4, 1, 2, 4]), [1, 4, 2]);
+    }
+
+    #[test]
+    fn numbers_have_three_digits_that_count() {
+        let texts = [1434.4, 100.0, 37.53, 1.0, 0.012_34, 0.0].map(three_digits);
+        assert_eq!(texts, ["1,434", "100", "37.5", "1.00", "0.0123", "0"]);
     }
 }

@@ -1,8 +1,8 @@
-//! The page of a run. It is one file: its charts are SVG inside it, its style follows the reader's light or dark scheme, and it asks for nothing from
-//! anywhere.
+//! The page of a run of `tender bench verify`.
 
 use super::{
     chart::{Bar, Bars, COST, Chart, Point, SPEED_UP, Scale, Series, escape},
+    document::{self, Card, Head, Rows, date, on_cores},
     engine::{Engine, about, name},
     figures::times,
     microseconds,
@@ -10,8 +10,6 @@ use super::{
     table::amount,
 };
 use std::fmt::{Result, Write as _};
-
-const STYLE: &str = include_str!("report.css");
 
 /// The page.
 pub(super) fn html(report: &Report) -> String {
@@ -21,34 +19,28 @@ pub(super) fn html(report: &Report) -> String {
 }
 
 fn write_page(report: &Report, out: &mut String) -> Result {
-    writeln!(
-        out,
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>Tender: what verifying a proof costs</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n\
-         <header>\n<p class=\"eyebrow\">tender bench verify</p>\n<h1>What verifying a proof costs</h1>\n\
-         <p class=\"lead\">Groth16 over BN254, {}: from proof bytes and public inputs to a verdict for every proof, every check made.</p>\n\
-         <p class=\"note\">{} · {}</p>\n</header>",
-        escape(&main_type(report)),
-        escape(&report.machine.summary()),
-        date(report.run.date),
-    )?;
-    for warning in &report.warnings {
-        writeln!(out, "<p class=\"warning\">{}</p>", escape(warning))?;
+    let lead = format!(
+        "Groth16 over BN254, {}: from proof bytes and public inputs to a verdict for every proof, every check made.",
+        main_type(report)
+    );
+    Head {
+        command: "tender bench verify",
+        title: "What verifying a proof costs",
+        lead: &lead,
+        machine: &report.machine,
+        date: report.run.date,
+        warnings: &report.warnings,
     }
-    highlights(report, out)?;
-    writeln!(out, "<div class=\"charts\">")?;
-    for chart in charts(report) {
-        out.push_str(&chart);
-    }
-    writeln!(out, "</div>")?;
-    figures(report, out)?;
+    .write(out)?;
+    document::cards(out, &highlights(report))?;
+    document::charts(out, &charts(report))?;
+    document::figures(out, &report.figures)?;
     writeln!(out, "<h2>Every row</h2>")?;
     for (sweep, title) in Sweep::TITLES {
-        table(report, out, sweep, title)?;
+        table(report, sweep, title).write(out)?;
     }
     method(report, out)?;
-    writeln!(out, "</body>\n</html>")
+    document::end(out)
 }
 
 fn main_type(report: &Report) -> String {
@@ -76,54 +68,46 @@ fn large(report: &Report) -> usize {
 }
 
 /// The best engine on the large batch, beside the references.
-fn highlights(report: &Report, out: &mut String) -> Result {
+fn highlights(report: &Report) -> Vec<Card> {
     let (n, few) = (large(report), few(report));
     let clean: Vec<&Row> = of(report, Sweep::Size).filter(|row| row.n == n).collect();
     let on = |cores: usize| clean.iter().copied().filter(move |row| row.cores == cores);
     let Some(best) = on(few).min_by(|a, b| a.us_per_proof.total_cmp(&b.us_per_proof)) else {
-        return Ok(());
+        return Vec::new();
     };
     let all = clean.iter().map(|row| row.cores).max().unwrap_or(few);
     let (batch, cores) = (amount(n as u64), on_cores(few));
-    let speed = |row: &Row| amount((1e6 / row.us_per_proof.max(1e-9)).round() as u64);
-    writeln!(out, "<div class=\"figures\">")?;
-    let mut card = |value: String, title: String, note: String| {
-        writeln!(
-            out,
-            "<div><b>{value}</b>{}<span class=\"note\">{}</span></div>",
-            escape(&title),
-            escape(&note)
-        )
+    let mut cards = vec![Card {
+        value: microseconds(best.us_per_proof),
+        unit: "µs",
+        title: "per proof".into(),
+        note: format!("{}, batches of {batch}, {cores}", best.engine),
+    }];
+    let mut card = |value: String, title: &str, note: String| {
+        let (unit, title) = ("", title.to_owned());
+        cards.push(Card {
+            value,
+            unit,
+            title,
+            note,
+        });
     };
-    card(
-        format!("{}<small> µs</small>", microseconds(best.us_per_proof)),
-        "per proof".into(),
-        format!("{}, batches of {batch}, {cores}", best.engine),
-    )?;
     if best.engine != name(Engine::Naive) {
-        card(
-            best.times(),
-            "the naive loop’s speed".into(),
-            format!("arkworks, proof by proof, {cores}"),
-        )?;
+        let note = format!("arkworks, proof by proof, {cores}");
+        card(best.times(), "the naive loop’s speed", note);
     }
     let batched = on(few).find(|row| row.engine == name(Engine::Arkworks));
     if let Some(other) = batched.filter(|other| other.engine != best.engine) {
-        card(
-            times(other.us_per_proof / best.us_per_proof.max(1e-9)),
-            "arkworks’ speed in batches".into(),
-            format!("one equation for {batch}, {cores}"),
-        )?;
+        let over = times(other.us_per_proof / best.us_per_proof.max(1e-9));
+        let note = format!("one equation for {batch}, {cores}");
+        card(over, "arkworks’ speed in batches", note);
     }
-    let fastest = on(all).find(|row| row.engine == best.engine);
-    if let Some(row) = fastest {
-        card(
-            speed(row),
-            "proofs per second".into(),
-            format!("{}, batches of {batch}, {}", row.engine, on_cores(all)),
-        )?;
+    if let Some(row) = on(all).find(|row| row.engine == best.engine) {
+        let speed = amount((1e6 / row.us_per_proof.max(1e-9)).round() as u64);
+        let note = format!("{}, batches of {batch}, {}", row.engine, on_cores(all));
+        card(speed, "proofs per second", note);
     }
-    writeln!(out, "</div>")
+    cards
 }
 
 fn charts(report: &Report) -> Vec<String> {
@@ -149,7 +133,7 @@ fn charts(report: &Report) -> Vec<String> {
             caption: "Every proof good. Lines: medians; bands: up to the 95th percentile. Both scales by factors.".into(),
             is_whole: cores == few,
             x_label: "proofs in a batch".into(),
-            y_label: COST,
+            measure: COST,
             ..lines(&rows, |row| row.n, |row| (row.n as f64).log2())
         };
         all.push(chart.figure());
@@ -176,7 +160,7 @@ fn charts(report: &Report) -> Vec<String> {
                 on_cores(few)
             ),
             x_label: format!("bad proofs of {}", amount(large as u64)),
-            y_label: COST,
+            measure: COST,
             ..lines(
                 &bad,
                 |row| row.bad_proofs,
@@ -194,7 +178,7 @@ fn charts(report: &Report) -> Vec<String> {
             on_cores(few)
         ),
         x_label: "public inputs".into(),
-        y_label: COST,
+        measure: COST,
         ..lines(&inputs, |row| row.inputs, |row| row.inputs as f64)
     };
     all.push(chart.figure());
@@ -210,7 +194,7 @@ fn charts(report: &Report) -> Vec<String> {
             on_cores(few)
         ),
         x_label: "verifying keys in a batch".into(),
-        y_label: COST,
+        measure: COST,
         ..lines(&keys, |row| row.keys, |row| row.keys as f64)
     };
     all.push(chart.figure());
@@ -249,7 +233,7 @@ fn lines(rows: &[&Row], label: impl Fn(&Row) -> usize, place: impl Fn(&Row) -> f
         caption: String::new(),
         is_whole: false,
         x_label: String::new(),
-        y_label: COST,
+        measure: COST,
         marks,
         scale: Scale::Log,
         series: (Engine::ALL.into_iter().map(series))
@@ -280,7 +264,7 @@ fn scaling(report: &Report, n: usize) -> Option<String> {
             amount(n as u64)
         ),
         x_label: "cores".into(),
-        y_label: SPEED_UP,
+        measure: SPEED_UP,
         scale: Scale::Linear,
         ..lines(&rows, |row| row.cores, |row| row.cores as f64)
     };
@@ -405,58 +389,15 @@ fn peers(report: &Report) -> Option<String> {
     Some(bars.figure())
 }
 
-fn figures(report: &Report, out: &mut String) -> Result {
-    if report.figures.is_empty() {
-        return Ok(());
-    }
-    writeln!(
-        out,
-        "<h2>Wanted and measured</h2>\n<div class=\"scroll\"><table class=\"wrap\">\n<tr><th>figure</th><th class=\"number\">wanted</th>\
-         <th class=\"number\">aim</th><th class=\"number\">measured</th></tr>"
-    )?;
-    for figure in &report.figures {
-        let [wanted, aim, measured] = figure.texts();
-        writeln!(
-            out,
-            "<tr><td>{}</td><td class=\"number\">{wanted}</td><td class=\"number\">{aim}</td><td class=\"number\"><b>{measured}</b></td></tr>",
-            escape(&figure.figure)
-        )?;
-    }
-    writeln!(out, "</table></div>")
-}
-
-fn table(report: &Report, out: &mut String, sweep: Sweep, title: &str) -> Result {
-    let mut rows = of(report, sweep).peekable();
-    if rows.peek().is_none() {
-        return Ok(());
-    }
-    writeln!(
-        out,
-        "<details>\n<summary>{title}</summary>\n<div class=\"scroll\"><table>\n<tr><th>engine</th>"
-    )?;
-    for name in [
-        "cores",
-        "n",
-        "bad",
-        "inputs",
-        "keys",
-        "µs/proof",
-        "p95",
-        "ratio",
-        "proofs/s",
-        "samples",
-    ] {
-        write!(out, "<th class=\"number\">{name}</th>")?;
-    }
-    writeln!(out, "<th>type</th></tr>")?;
-    for row in rows {
+fn table<'a>(report: &Report, sweep: Sweep, title: &'a str) -> Rows<'a> {
+    let cells = |row: &Row| {
         let speed = if row.us_per_proof > 0.0 {
             1e6 / row.us_per_proof
         } else {
             0.0
         };
-        write!(out, "<tr><td>{}</td>", escape(&row.engine))?;
-        for value in [
+        vec![
+            row.engine.clone(),
             amount(row.cores as u64),
             amount(row.n as u64),
             amount(row.bad_proofs as u64),
@@ -467,16 +408,31 @@ fn table(report: &Report, out: &mut String, sweep: Sweep, title: &str) -> Result
             row.times(),
             amount(speed.round() as u64),
             amount(row.samples as u64),
-        ] {
-            write!(out, "<td class=\"number\">{value}</td>")?;
-        }
-        writeln!(out, "<td>{}</td></tr>", escape(&row.type_name))?;
+            row.type_name.clone(),
+        ]
+    };
+    Rows {
+        title,
+        columns: &[
+            ("engine", false),
+            ("cores", true),
+            ("n", true),
+            ("bad", true),
+            ("inputs", true),
+            ("keys", true),
+            ("µs/proof", true),
+            ("p95", true),
+            ("ratio", true),
+            ("proofs/s", true),
+            ("samples", true),
+            ("type", false),
+        ],
+        rows: of(report, sweep).map(cells).collect(),
     }
-    writeln!(out, "</table></div>\n</details>")
 }
 
 fn method(report: &Report, out: &mut String) -> Result {
-    let (machine, run) = (&report.machine, &report.run);
+    let run = &report.run;
     writeln!(
         out,
         "<h2>How it was measured</h2>\n<p>From proof bytes, public inputs and parsed keys to a verdict for every proof, under one strict policy for all engines. \
@@ -503,26 +459,8 @@ fn method(report: &Report, out: &mut String) -> Result {
     for (peer, what) in &report.peers {
         writeln!(out, "<li><b>{}</b>: {}</li>", escape(peer), escape(what))?;
     }
-    writeln!(
-        out,
-        "</ul>\n<h2>Machine and run</h2>\n<div class=\"scroll\"><table class=\"facts\">"
-    )?;
-    let memory = machine.memory_mib.map(|mib| format!("{} MiB", amount(mib)));
+    writeln!(out, "</ul>")?;
     let facts = [
-        ("processor", machine.processor.clone()),
-        ("cores", machine.cores.to_string()),
-        ("memory", memory.unwrap_or_else(|| "unknown".into())),
-        ("features", machine.features.join(" ")),
-        ("target", machine.target.into()),
-        ("compiler", machine.compiler.into()),
-        ("build", machine.profile.clone()),
-        (
-            "tender",
-            match machine.commit {
-                Some(commit) => format!("{} ({commit})", machine.version),
-                None => format!("{}, commit not named when it was built", machine.version),
-            },
-        ),
         ("date", date(run.date)),
         (
             "rounds",
@@ -544,54 +482,5 @@ fn method(report: &Report, out: &mut String) -> Result {
             ),
         ),
     ];
-    for (name, value) in &facts {
-        writeln!(out, "<tr><th>{name}</th><td>{}</td></tr>", escape(value))?;
-    }
-    writeln!(
-        out,
-        "<tr><th>seed</th><td><code>{}</code></td></tr>\n<tr><th>command</th><td><code>{}</code></td></tr>\n</table></div>",
-        run.seed,
-        escape(&run.command),
-    )
-}
-
-fn on_cores(cores: usize) -> String {
-    if cores == 1 {
-        "1 core".into()
-    } else {
-        format!("{cores} cores")
-    }
-}
-
-/// Unix seconds as `2026-01-31 23:59 UTC`; days to dates after Howard Hinnant's `civil_from_days`.
-#[allow(clippy::arithmetic_side_effects)] // far from any bound: a u64 of seconds is below 2^48 days
-fn date(seconds: u64) -> String {
-    let days = seconds / 86_400 + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 {
-        shifted + 3
-    } else {
-        shifted - 9
-    };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    let (hour, minute) = (seconds % 86_400 / 3600, seconds % 3600 / 60);
-    format!("{year}-{month:02}-{day:02} {hour:02}:{minute:02} UTC")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn dates_are_those_of_the_calendar() {
-        assert_eq!(date(0), "1970-01-01 00:00 UTC");
-        assert_eq!(date(951_782_399), "2000-02-28 23:59 UTC");
-        assert_eq!(date(951_782_400), "2000-02-29 00:00 UTC");
-        assert_eq!(date(1_798_761_600), "2027-01-01 00:00 UTC");
-    }
+    document::facts(out, &report.machine, &facts, &run.seed, &run.command)
 }

@@ -33,6 +33,7 @@ use rayon::ThreadPool;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ffi::OsStr,
     io::Read as _,
     path::Path,
     process::{Command, Stdio},
@@ -113,7 +114,8 @@ pub(super) fn measure(
     let mut anchor = Samples::default();
     naive(&mut anchor, &good, pool)?;
     out::note(format_args!("{} …", program.display()));
-    let said = run(program, &file)?;
+    let help = "see circuits/benches/peers for a program that works";
+    let said = said_by(program, &[file.as_os_str()], help)?;
     naive(&mut anchor, &good, pool)?;
 
     let mut found = Found::default();
@@ -186,14 +188,19 @@ fn naive(samples: &mut Samples, items: &[Item<'_>], pool: &ThreadPool) -> Result
     Ok(())
 }
 
-/// What the program prints. Its notices go where ours do.
-fn run(program: &Path, file: &Path) -> Result<String, Failure> {
-    let failed = |what: String| {
-        let what = format!("--peers: {}: {what}", program.display());
-        Failure::new(what, "see circuits/benches/peers for a program that works")
-    };
+/// What a program prints. Its notices go where ours do.
+///
+/// # Errors
+/// [`Failure`] if it cannot be run or fails; `help` says what to do about it.
+pub(super) fn said_by(
+    program: &Path,
+    arguments: &[&OsStr],
+    help: &'static str,
+) -> Result<String, Failure> {
+    let failed =
+        |what: String| Failure::new(format!("--peers: {}: {what}", program.display()), help);
     let mut child = Command::new(program)
-        .arg(file)
+        .args(arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
