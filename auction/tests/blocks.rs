@@ -98,6 +98,9 @@ fn about_to_clear() -> (Scenario, AuctionId) {
     (scenario, auction)
 }
 
+/// What makes a wrong witness of a right one: its nonce, entries that win, entries that set prices.
+type Change = dyn Fn(&mut u32, &mut Vec<u32>, &mut Vec<u32>);
+
 #[test]
 fn b6_a_block_with_a_wrong_clearing_does_not_execute() {
     let (scenario, _) = about_to_clear();
@@ -120,7 +123,7 @@ fn b6_a_block_with_a_wrong_clearing_does_not_execute() {
     refused(vec![]);
     refused([honest.witnesses.clone(), honest.witnesses.clone()].concat());
     refused(vec![vec![0; 3]]);
-    let altered = |change: &dyn Fn(&mut u32, &mut Vec<u32>, &mut Vec<u32>)| {
+    let altered = |change: &Change| {
         let mut witness: AuctionWitness = decode(&honest.witnesses[0]).unwrap();
         let Witness::V2 {
             nonce,

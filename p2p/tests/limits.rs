@@ -32,6 +32,8 @@ const NO_LIMITS: &[(&str, &[&str])] = &[
             "tender_auction::market::registry::CHUNK",
             "tender_auction::audit::ROOTS",
             "tender_auction::clearing::tie::BITS",
+            "tender_auction::clearing::tie::LENGTH",
+            "tender_auction::clearing::witness::FORM",
             "tender_circuits::circuit::ISSUER_BITS",
             "tender_circuits::circuit::TIME_BITS",
             "tender_circuits::keys::VERSION",
@@ -73,6 +75,10 @@ const NO_LIMITS: &[(&str, &[&str])] = &[
     (
         "shapes the search for an optimum, which any search may find",
         &["tender_auction::clearing::solve::*"],
+    ),
+    (
+        "marks what a checked market does not hold: no entry, no price",
+        &["tender_auction::clearing::check::*"],
     ),
     (
         "bounds the memory of a program that proves, which no stranger has it do",

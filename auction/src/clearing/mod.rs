@@ -69,6 +69,7 @@ pub mod families;
 mod market;
 mod payment;
 mod solve;
+mod solver;
 mod standings;
 #[cfg(test)]
 mod tests;
@@ -78,6 +79,7 @@ mod witness;
 pub use check::{Checker, TaskPrice, check, one_slot_bids, task_prices};
 pub use error::{CheckError, ClearingError};
 pub use market::{Bounds, Market, MarketBid, MarketTask};
+pub use solver::{Solved, Solver};
 pub use standings::{Standings, standings};
 pub use tie::tie_seed;
 pub use witness::Witness;

@@ -8,6 +8,9 @@ use tender_wire::{AuctionId, BidId, Digest, Tag, hash, hash::Hasher};
 /// Bits of SipHash that break ties: a sum over the largest market's entries stays far within 128 bits.
 pub(super) const BITS: u32 = 56;
 
+/// The length of what is hashed, in the top byte of its last block.
+const LENGTH: u64 = 36 << 56;
+
 /// Seed of one auction's tie breaking, over (bid id, salt) of **every live bid that opened**, winners or not, in any order.
 pub fn tie_seed(auction: &AuctionId, opened: &[(BidId, [u8; 32])]) -> Digest {
     let mut sorted = opened.to_vec();
@@ -64,8 +67,6 @@ impl BidTies {
     /// `h` of the bid's entry for the task of this id, from 1 to 2^[`BITS`].
     #[inline]
     pub(super) fn h(&self, task: u32) -> u64 {
-        /// The length of what is hashed, in the top byte of its last block.
-        const LENGTH: u64 = 36 << 56;
         let hash = self.sip.absorb(LENGTH | u64::from(task)).finish();
         hash.checked_shr(self.shift).unwrap_or(0).saturating_add(1)
     }

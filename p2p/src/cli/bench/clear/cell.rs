@@ -8,9 +8,8 @@ use std::{
     time::{Duration, Instant},
 };
 use tender_auction::clearing::{
-    Clearing, Market, PaymentRule, Witness, check, clear,
+    Clearing, Market, PaymentRule, Solver, Witness, check,
     families::{Family, Instance},
-    solve,
 };
 use tender_wire::{Digest, Tag, hash};
 
@@ -60,27 +59,32 @@ impl Subject {
         self.instance.prices.len()
     }
 
-    /// Solves: the optimum and its witness, and how long that and its payments took.
+    /// The optimum's witness and payments, and how long each took.
     ///
     /// # Errors
     /// [`Failure`] if the engine refuses the market.
-    pub(super) fn propose(&self) -> Result<(Witness, Clearing, [Duration; 2]), Failure> {
+    pub(super) fn propose(
+        &self,
+        solver: &mut Solver,
+    ) -> Result<(Witness, Clearing, [Duration; 2]), Failure> {
         let refused = |e| Failure::refused(format!("{}: {e}", self.family), "please report this");
         let began = Instant::now();
-        black_box(solve(&self.market, &self.tie_seed, RULE).map_err(refused)?);
-        let solved = began.elapsed();
-        let began = Instant::now();
-        let (witness, clearing) = clear(&self.market, &self.tie_seed, RULE).map_err(refused)?;
-        let paid = began.elapsed().saturating_sub(solved);
-        Ok((witness, clearing, [solved, paid]))
+        let mut solved = solver
+            .solve(&self.market, &self.tie_seed)
+            .map_err(refused)?;
+        let witness = solved.witness();
+        let solve = began.elapsed();
+        let clearing = solved.clearing(RULE);
+        let pay = began.elapsed().saturating_sub(solve);
+        Ok((witness, clearing, [solve, pay]))
     }
 
     /// Everything once: proposed, checked, and the bids hashed.
     ///
     /// # Errors
     /// [`Failure`] if the checker comes to anything but what was proposed.
-    fn once(&self) -> Result<(Witness, Clearing, Times), Failure> {
-        let (witness, clearing, [solve, pay]) = self.propose()?;
+    fn once(&self, solver: &mut Solver) -> Result<(Witness, Clearing, Times), Failure> {
+        let (witness, clearing, [solve, pay]) = self.propose(solver)?;
         let began = Instant::now();
         let checked = check(&self.market, &self.tie_seed, RULE, &witness);
         let check = began.elapsed();
@@ -131,6 +135,8 @@ impl Parts {
 pub(super) struct Cell {
     pub(super) subject: Subject,
     pub(super) turns: Vec<(usize, Parts)>,
+    /// Room that is kept over the rounds, as a proposer keeps it.
+    solver: Solver,
     /// What every round came to so far.
     found: Option<(Witness, Clearing)>,
 }
@@ -141,6 +147,7 @@ impl Cell {
         Cell {
             subject,
             turns: turns.collect(),
+            solver: Solver::default(),
             found: None,
         }
     }
@@ -163,7 +170,8 @@ impl Cell {
             let Some((_, pool)) = pools.iter().find(|(there, _)| there == cores) else {
                 continue;
             };
-            let (witness, clearing, times) = pool.install(|| self.subject.once())?;
+            let (witness, clearing, times) =
+                pool.install(|| self.subject.once(&mut self.solver))?;
             parts.push(times);
             let found = (witness, clearing);
             if self.found.as_ref().is_some_and(|before| *before != found) {

@@ -6,7 +6,10 @@ use super::{
     report::Found,
 };
 use std::time::{Duration, Instant};
-use tender_auction::clearing::families::{Draw, Family, Parameter};
+use tender_auction::clearing::{
+    Solver,
+    families::{Draw, Family, Parameter},
+};
 
 /// Changes without success after which the walk begins elsewhere.
 const PATIENCE: usize = 30;
@@ -90,7 +93,7 @@ impl Search {
     /// Seconds to solve and pay.
     fn time(&self, family: Family) -> Result<f64, Failure> {
         let subject = Subject::new(family, self.entries, self.seed)?;
-        let (_, _, [solve, pay]) = subject.propose()?;
+        let (_, _, [solve, pay]) = subject.propose(&mut Solver::default())?;
         Ok(solve.saturating_add(pay).as_secs_f64())
     }
 }
