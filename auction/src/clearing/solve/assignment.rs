@@ -84,6 +84,8 @@ pub(super) struct Assignment<W> {
     pub(super) by_task: ByTask,
     pub(super) has_by_task: bool,
 
+    /// Looks for prices to begin with even where it would not.
+    pub(super) always_hint: bool,
     pub(super) recording: bool,
     pub(super) changes: Vec<Change<W>>,
 }

@@ -15,6 +15,7 @@
 mod assignment;
 mod auction;
 mod duals;
+mod hint;
 mod paths;
 mod problem;
 mod ties;
@@ -92,6 +93,10 @@ impl<W: Weight> Assignment<W> {
     fn optimise(&mut self, problem: &Problem<'_, W>) -> Result<(), TooWide> {
         let offers = auction::ROUNDS * problem.bid_count();
         self.auction(problem, W::ZERO, offers);
+        if self.always_hint || self.left.len() > problem.bid_count() / hint::LEFT_ONE_OF {
+            self.hint(problem);
+            self.auction(problem, W::ZERO, offers);
+        }
         #[cfg(test)]
         self.assert_sound(problem, "the auction");
         self.offer_left(problem)?;
@@ -141,6 +146,13 @@ impl Workspace {
         self.tight.find(&problem, money);
         let any = self.tight.find_live(&problem, money);
         self.ties.collect(&problem, money, &self.tight, any);
+    }
+
+    /// Has every run begin from a hint.
+    #[cfg(test)]
+    pub(super) fn always_hint(&mut self) {
+        self.money.always_hint = true;
+        self.ties.always_hint();
     }
 
     /// Whether the market has a unique optimum under `nonce`.

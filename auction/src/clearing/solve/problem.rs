@@ -23,6 +23,8 @@ pub(super) trait Weight: Copy + Ord + Default + Debug + 'static {
 
     fn plus(self, other: Self) -> Self;
     fn minus(self, other: Self) -> Self;
+    /// One over 2^`bits` of it, rounded down.
+    fn shifted(self, bits: u32) -> Self;
 }
 
 macro_rules! weight {
@@ -41,6 +43,10 @@ macro_rules! weight {
             #[inline(always)]
             fn minus(self, other: Self) -> Self {
                 self.wrapping_sub(other)
+            }
+
+            fn shifted(self, bits: u32) -> Self {
+                self >> bits
             }
         }
     };

@@ -165,6 +165,12 @@ impl Ties {
         optimum(&problem, &mut self.wide, &mut self.wide_tight).unwrap_or(false)
     }
 
+    #[cfg(test)]
+    pub(super) fn always_hint(&mut self) {
+        self.narrow.always_hint = true;
+        self.wide.always_hint = true;
+    }
+
     fn has_won(&self, entry: usize) -> bool {
         let unit_of = if self.is_wide {
             &self.wide.unit_of

@@ -6,23 +6,29 @@ use super::{
 };
 use crate::clearing::{
     ClearingError, MAX_BIDS, MAX_ENTRIES, MAX_PRICE, MarketBid, MarketTask, PaymentRule, Witness,
-    check, clear, clear_with, solve, standings::standings_with, tie, tie_seed,
+    check, clear, clear_with, solve, solve::Workspace, standings::standings_with, tie, tie_seed,
 };
 use std::{collections::BTreeMap, time::Instant};
 use tender_wire::{AuctionId, BidId, Price, PublicKey, decode, encode};
 
 const RULES: [PaymentRule; 2] = [PaymentRule::Vcg, PaymentRule::PayAsBid];
 
+/// Markets compared: `TENDER_CLEARING_MARKETS=10000000 cargo test -p tender-auction --lib every_small_market` for more.
+fn markets() -> u64 {
+    let asked = std::env::var("TENDER_CLEARING_MARKETS").ok();
+    asked.map_or(20_000, |count| count.parse().unwrap())
+}
+
 #[test]
 fn every_small_market_clears_as_enumeration_says() {
     let mut draw = Draw(1);
     let mut nonces = BTreeMap::<Option<u32>, u32>::new();
-    for number in 0..3000 {
+    for number in 0..markets() {
         let market = small(&mut draw).market();
         let seed = seed(number);
         let rule = RULES[(number % 4 == 3) as usize];
         // Few bits of hash leave ties that only the nonce resolves, or nothing does.
-        for bits in [tie::BITS, 0, 1, 2, 3] {
+        for bits in [tie::BITS, (number % 4) as u32] {
             let expected = oracle::clearing(&market, &seed, rule, bits);
             *nonces
                 .entry(expected.as_ref().map(|(c, _)| c.nonce))
@@ -70,6 +76,32 @@ fn check_accepts_what_solve_proposes_and_pays_between_price_and_reserve() {
                 assert!(rule == PaymentRule::Vcg || award.payment == award.price);
             }
         }
+    }
+}
+
+#[test]
+fn where_the_solver_begins_does_not_matter() {
+    let (mut plain, mut hinted) = (Workspace::default(), Workspace::default());
+    hinted.always_hint();
+    let mut draw = Draw(3);
+    for number in 0..5000 {
+        let market = small(&mut draw).market();
+        let seed = seed(number);
+        for bits in [tie::BITS, 1] {
+            let expected = plain.solve(&market, &seed, bits);
+            assert_eq!(hinted.solve(&market, &seed, bits), expected, "{market:?}");
+        }
+    }
+    for (bids, tasks, quantity, prices) in [
+        (400, 400, 1, 50),
+        (400, 64, 3, 1000),
+        (400, 400, 3, 1000),
+        (300, 300, 1, 1),
+    ] {
+        let price = |n: u64| Price(1 + n % prices);
+        let market = large(bids, tasks, quantity, 6, price).market();
+        let expected = plain.solve(&market, &seed(0), tie::BITS).unwrap();
+        assert_eq!(hinted.solve(&market, &seed(0), tie::BITS), Ok(expected));
     }
 }
 
