@@ -206,8 +206,8 @@ mod tests {
             more_is_better: false,
             wanted: 3000.0,
             aim: 2.5,
-            measured: 1234.5,
+            measured: 1234.6,
         };
-        assert_eq!(time.texts(), ["at most 3,000 ms", "2.5 ms", "1,234 ms"]);
+        assert_eq!(time.texts(), ["at most 3,000 ms", "2.5 ms", "1,235 ms"]);
     }
 }
