@@ -6,7 +6,8 @@ use arbitrary::{Arbitrary, Unstructured};
 use libfuzzer_sys::fuzz_target;
 use std::collections::BTreeMap;
 use tender_auction::clearing::{
-    ClearingError, Market, MarketBid, MarketTask, PaymentRule, Witness, check, clear,
+    CheckError, Checker, ClearingError, Market, MarketBid, MarketTask, PaymentRule, Witness, check,
+    clear,
 };
 use tender_wire::{BidId, Digest, Price, PublicKey};
 
