@@ -68,7 +68,7 @@ pub enum AuctionEnd {
         nonces: Vec<u32>,
         /// Bids that were live at the close.
         bids: u32,
-        /// Sum over the classes of reserve minus price, in smallest units.
+        /// Sum over the classes of reserve and bonus minus price, in smallest units.
         surplus: u128,
     },
     /// Fewer than n - f seal keys by the end of the key window.

@@ -3,9 +3,9 @@
 //! # Market
 //!
 //! One class of one auction is one independent [`Market`]. Agents *sell* capacity and tasks buy it: task `t` has a reserve
-//! price `R_t` and a quantity `q_t`; bid `b` has `k_b` slots and entries `(t, p)` with `1 ≤ p ≤ R_t ≤ 10^15`. An *assignment*
-//! is a set of entries with at most `k_b` entries of each bid and at most `q_t` of each task; a bid has one entry
-//! per task, so it serves at most one unit of it. The *surplus* of an entry is `R_t − p ≥ 0`.
+//! price `R_t` and a quantity `q_t`; bid `b` has `k_b` slots, a bonus `B_b` that the buyer grants it, and entries `(t, p)` with
+//! `1 ≤ p ≤ R_t + B_b`, where `R_t, B_b ≤ 10^15`. An *assignment* is a set of entries with at most `k_b` entries of each bid
+//! and at most `q_t` of each task; a bid has one entry per task, so it serves at most one unit of it. The *surplus* of an entry is `R_t + B_b − p ≥ 0`.
 //!
 //! # Result
 //!
@@ -43,7 +43,7 @@
 //!
 //! If `S = 0` then `P = 0` and each payment is the price. Otherwise `P·sⱼ/S ≤ sⱼ`, and a unit that gets an extra 1 has a
 //! fraction (the deficit is a sum of fractions below 1, so it is smaller than the number of units that have one), hence
-//! `⌊P·sⱼ/S⌋ + 1 ≤ sⱼ`. So **price ≤ payment ≤ reserve on every unit**, and the payments of a bidder exceed its prices by exactly `P`.
+//! `⌊P·sⱼ/S⌋ + 1 ≤ sⱼ`. So **price ≤ payment ≤ reserve + bonus on every unit**, and the payments of a bidder exceed its prices by exactly `P`.
 //!
 //! # Runners-up and the lowest winner
 //!
@@ -55,8 +55,8 @@
 //! Under `Vcg`, quoting one's true cost for every task and one's true number of slots is a dominant strategy *within one
 //! market* for a bidder whose cost is additive, and no truthful bidder loses money. Not claimed: anything about an owner
 //! who bids on its own tasks (shilling), about winners and losers who collude, about one agent under
-//! several keys, about strategies that span classes or auctions, or about budget balance (the buyer's reserve bounds what it pays,
-//! nothing else does).
+//! several keys, about strategies that span classes or auctions, or about budget balance (the buyer's reserves, and the bonuses it grants, bound what it
+//! pays, nothing else does).
 //!
 //! # Bounds
 //!
@@ -129,7 +129,7 @@ pub struct Clearing {
     pub nonce: u32,
     /// Winners, by task id, then bid index.
     pub awards: Vec<Award>,
-    /// Greatest possible sum of `reserve − price`.
+    /// Greatest possible sum of `reserve + bonus − price`.
     pub total_surplus: u128,
 }
 
@@ -144,7 +144,7 @@ pub fn solve(market: &Market, seed: &Digest, _rule: PaymentRule) -> Result<Witne
     Ok(Witness::of(optimum))
 }
 
-/// Solves and prices at once, for callers without a proposer: equals [`check`] of [`solve`]'s witness, at half the work.
+/// Solves and prices at once, for callers without a proposer: equals [`check`] of [`solve`]'s witness, without the check.
 ///
 /// # Errors
 /// [`ClearingError::NoUniqueOptimum`].
